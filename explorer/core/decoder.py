@@ -1,0 +1,134 @@
+"""How a decoding method meets the engine: it sees a `StepView`, it answers with a `Move`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from explorer.core.distribution import log_normalise
+from explorer.core.params import Params
+from explorer.core.types import NoteValue, ParamValue
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """What one decoder may look at before it chooses; all of it is read-only.
+
+    Attributes:
+        logits: [rows, vocab] float32, the model's raw scores for its rows.
+        logprobs: [rows, vocab] float32, log p: the model's law, computed once for all lanes.
+        histories: per row, prompt and continuation so far, as token ids.
+        prompt_length: how many ids of each history are the prompt.
+        uniforms: one u in [0, 1) a row, keyed by (seed, lane, row, step).
+        eos_ids: ids that end a sequence.
+        steps_left: tokens that may still be generated, this one included.
+        aux_logits: [rows, vocab] scores of the second model, for decoders that asked for one.
+    """
+
+    logits: Tensor
+    logprobs: Tensor
+    histories: tuple[Sequence[int], ...]
+    prompt_length: int
+    uniforms: tuple[float, ...]
+    eos_ids: frozenset[int] = frozenset()
+    steps_left: int = 1
+    aux_logits: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decoder's whole answer for one step.
+
+    Attributes:
+        parents: for each new row, the row of the view it continues; repeats fan out, gaps prune.
+        token_ids: for each new row, its token.
+        logprobs: [new rows, vocab] log q, the law each token was drawn from; a choice without
+            chance has the one-hot law.
+        scores: the decoder's own score of each new row, higher is better; empty if it keeps none.
+        ended: new rows that are complete although their token is no end-of-sequence, or that
+            the decoder itself counts as complete. A row whose token is in `eos_ids` always is.
+        done: nothing that could still come would change the result.
+        notes: per new row, what the decoder has to say; empty if nothing.
+    """
+
+    parents: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    logprobs: Tensor
+    scores: tuple[float, ...] = ()
+    ended: frozenset[int] = frozenset()
+    done: bool = False
+    notes: tuple[Mapping[str, NoteValue], ...] = ()
+
+
+class Decoder(Protocol):
+    """Picks the next tokens of one lane. One object a lane a request: its memory is its own."""
+
+    @property
+    def width(self) -> int:
+        """Most rows it holds at once; 1 for all but searches."""
+
+    @property
+    def aux_model(self) -> str | None:
+        """Name of the second model it reads, or None."""
+
+    def advance(self, view: StepView) -> Move:
+        """Choose."""
+
+
+Processor = Callable[[Tensor, StepView], Tensor]
+"""Logits [rows, vocab] and the view to new logits [rows, vocab]; the input is never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """A catalogue entry: a logits processor or a chooser, with all that people need to know.
+
+    Attributes:
+        name: snake_case identifier in specs.
+        title: for people.
+        family: heading under which the page lists it.
+        kind: "processor" changes the law; "chooser" takes tokens and ends the chain.
+        summary: one sentence.
+        look_for: what to look for on the page.
+        source: the paper, as "authors, title, arXiv id".
+        params: its parameter class.
+        build: parameters to a Processor (kind "processor"), or parameters and the chain of
+            processors before it to a Decoder (kind "chooser").
+        neutral: values at which a processor changes nothing.
+        keeps_argmax: a processor after which the likeliest token is still the likeliest.
+    """
+
+    name: str
+    title: str
+    family: str
+    kind: Literal["processor", "chooser"]
+    summary: str
+    look_for: str
+    source: str
+    params: type[Params]
+    build: Callable[..., Processor] | Callable[..., Decoder]
+    neutral: Mapping[str, ParamValue] = field(default_factory=dict)
+    keeps_argmax: bool = False
+
+
+def sampling_law(
+    processors: Sequence[Processor], view: StepView, *, scores: Tensor | None = None
+) -> Tensor:
+    """log q [rows, vocab]: the model's law after a chain of processors, in the order given.
+
+    Args:
+        processors: applied first to last.
+        view: the step.
+        scores: what the first processor reads; by default the raw logits. Beam search passes
+            log-probabilities, as transformers does, which matters to penalties that look at
+            the sign of a score.
+    """
+    if not processors:
+        return view.logprobs
+    current = view.logits if scores is None else scores
+    for process in processors:
+        current = process(current, view)
+    return log_normalise(current)

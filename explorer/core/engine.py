@@ -1,0 +1,356 @@
+"""The one lockstep loop: many decoding methods, one batched forward a step.
+
+The life of a run:
+  1) prefill the prompt once, at batch 1;
+  2) fan the cache out to one row a lane;
+  3) measure the whole [rows, vocab] block once (log-softmax, entropy, likeliest tokens);
+  4) every decoder gets its slice and answers with a `Move`;
+  5) the new tokens are measured under p and q, and leave as a column;
+  6) one index reorders, repeats and retires the rows of the cache;
+  7) one forward of [rows, 1]; back to 3.
+
+The engine knows token ids only. It holds no thread, callback or queue: closing the generator
+stops the compute before the next forward.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from explorer.core.decoder import Decoder, Move, StepView
+from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.handle import Batch, ModelHandle
+from explorer.core.measure import Block, Place, measure_block, measure_choices
+from explorer.core.noise import uniforms
+from explorer.core.types import Column, LaneEnd, Noise, StopReason, TokenStep
+
+
+class Watcher(Protocol):
+    """Reads a row's tokens as they come and may stop its lane."""
+
+    def push(self, token_id: int) -> StopReason | None:
+        """Add a token; a reason stops the lane after it."""
+
+    def copy(self) -> Watcher:
+        """An independent watcher with the same past, for a row that fans out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One decoding method of a request: its decoder, its noise, what watches its rows."""
+
+    decoder: Decoder
+    noise: Noise
+    watchers: tuple[Watcher, ...] = ()
+
+
+def _never() -> StopReason | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to generate.
+
+    Attributes:
+        prompt_ids: at least one id.
+        lanes: one or more.
+        max_new_tokens: most tokens a lane may take, at least 1.
+        seed: any integer.
+        eos_ids: ids that end a row.
+        top: how many alternatives to keep a token, at least 1.
+        interrupted: asked between any two forwards; a reason ends every lane and keeps what was
+            made. Deadlines and cancelling come in here.
+        on_prefill: told the share of the prompt read so far, in [0, 1].
+    """
+
+    prompt_ids: tuple[int, ...]
+    lanes: tuple[Lane, ...]
+    max_new_tokens: int
+    seed: int = 0
+    eos_ids: frozenset[int] = frozenset()
+    top: int = 10
+    interrupted: Callable[[], StopReason | None] = _never
+    on_prefill: Callable[[int], None] = lambda chunks: None
+
+
+def generate(
+    model: ModelHandle, request: Request, aux_models: Mapping[str, ModelHandle] | None = None
+) -> Iterator[Column]:
+    """Run all lanes of a request in lockstep.
+
+    Args:
+        model: the model whose law is p.
+        request: what to generate.
+        aux_models: second models, by the name decoders ask for them.
+
+    Yields:
+        One column a step; after the last, no lane is alive. A run that is interrupted while it
+        reads the prompt gives one column without tokens.
+
+    Raises:
+        InvalidParams: for an empty prompt, no lane, or nothing to make.
+        NotCapable: if prompt and continuation do not fit the model's context.
+        NumericalFailure: if the model answers with NaN.
+    """
+    check_fits(model, len(request.prompt_ids), request.max_new_tokens)
+    if not request.lanes or request.top < 1:
+        raise InvalidParams("A run needs at least one lane and one alternative a token.")
+    run = _Run(model, request, aux_models or {})
+    stopped = run.prefill()
+    if stopped is not None:
+        yield run.column(0, (), stopped)
+        return
+    for step in range(request.max_new_tokens):
+        column = run.advance(step)
+        yield column
+        if not column.alive_rows:
+            return
+        run.forward()
+
+
+def check_fits(model: ModelHandle, prompt_tokens: int, max_new_tokens: int) -> None:
+    """Refuse a run that the model's context cannot hold.
+
+    Raises:
+        InvalidParams: for an empty prompt or `max_new_tokens` below 1.
+        NotCapable: with the figures, if prompt and continuation exceed the context.
+    """
+    if prompt_tokens < 1:
+        raise InvalidParams("The prompt holds no token.", "Type something, or begin from BOS.")
+    if max_new_tokens < 1:
+        raise InvalidParams(
+            f"max_new_tokens must be at least 1, got {max_new_tokens}.", "Ask for one or more."
+        )
+    limit, needed = model.info.context_length, prompt_tokens + max_new_tokens
+    if limit and needed > limit:
+        raise NotCapable(
+            f"{model.info.id} reads {limit:,} tokens; this prompt has {prompt_tokens:,} and "
+            f"{max_new_tokens:,} new ones make {needed:,}.",
+            "Shorten the prompt, ask for fewer tokens, or choose another model.",
+        )
+
+
+@dataclass(slots=True)
+class _Row:
+    """A living row: its number in its lane's latest column, its ids, what watches it."""
+
+    number: int
+    history: list[int]
+    watchers: tuple[Watcher, ...]
+
+
+@dataclass(slots=True)
+class _LaneState:
+    """A lane under way. `first` and `width` place its rows in the block of this step."""
+
+    index: int
+    lane: Lane
+    rows: list[_Row]
+    first: int = 0
+    width: int = 1
+    move: Move | None = None
+    survivors: list[int] = field(default_factory=list)
+    reason: StopReason | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """The rows of one model. The main one ("") holds all, a second one those that asked for it."""
+
+    name: str
+    batch: Batch
+    members: list[_LaneState]
+    logits: Tensor | None = None
+
+    def rows_of(self, state: _LaneState) -> Tensor:
+        """[width, vocab] logits of one member's rows."""
+        first = 0
+        for member in self.members:
+            if member is state:
+                break
+            first += member.width
+        assert self.logits is not None
+        return self.logits[first : first + state.width]
+
+    def forward(self) -> None:
+        """Reorder, repeat and retire rows by one index, then one forward."""
+        index: list[int] = []
+        token_ids: list[int] = []
+        offset = 0
+        for state in self.members:
+            move = state.move
+            assert move is not None
+            index += [offset + move.parents[i] for i in state.survivors]
+            token_ids += [move.token_ids[i] for i in state.survivors]
+            offset += state.width
+        self.members = [state for state in self.members if state.survivors]
+        if index:
+            self.batch.select(index)
+            self.logits = self.batch.step(token_ids)
+
+
+class _Run:
+    """State of one call of `generate`."""
+
+    def __init__(
+        self, model: ModelHandle, request: Request, aux_models: Mapping[str, ModelHandle]
+    ) -> None:
+        self.request = request
+        self.started = time.perf_counter()
+        self.batch_rows = 1
+        prompt = list(request.prompt_ids)
+        self.states = [
+            _LaneState(i, lane, [_Row(0, prompt.copy(), lane.watchers)])
+            for i, lane in enumerate(request.lanes)
+        ]
+        self.groups = {"": _Group("", model.open_batch(), list(self.states))}
+        for name in dict.fromkeys(lane.decoder.aux_model for lane in request.lanes):
+            if name is not None:
+                self.groups[name] = self._aux_group(name, model, aux_models)
+
+    def _aux_group(
+        self, name: str, model: ModelHandle, aux_models: Mapping[str, ModelHandle]
+    ) -> _Group:
+        if name not in aux_models:
+            raise InvalidParams(f"A lane reads a second model, '{name}', that was not loaded.")
+        aux = aux_models[name]
+        if aux.tokenizer.digest != model.tokenizer.digest:
+            raise NotCapable(
+                f"{aux.info.id} and {model.info.id} have different tokenizers.",
+                "Two models can share a lane only if their tokens mean the same.",
+            )
+        check_fits(aux, len(self.request.prompt_ids), self.request.max_new_tokens)
+        members = [s for s in self.states if s.lane.decoder.aux_model == name]
+        return _Group(name, aux.open_batch(), members)
+
+    def prefill(self) -> StopReason | None:
+        """Read the prompt once a model and give every lane its row; a reason if interrupted."""
+        for group in self.groups.values():
+            for chunk, logits in enumerate(group.batch.prefill(self.request.prompt_ids)):
+                group.logits = logits
+                self.request.on_prefill(chunk + 1)
+                stopped = self.request.interrupted()
+                if stopped is not None:
+                    return stopped
+            assert group.logits is not None
+            group.batch.select([0] * len(group.members))
+            group.logits = group.logits.expand(len(group.members), -1)
+        return None
+
+    def advance(self, step: int) -> Column:
+        """Let every living lane choose, measure the choices, decide who goes on."""
+        main = self.groups[""]
+        assert main.logits is not None
+        block = measure_block(main.logits, self.request.top)
+        self.batch_rows = block.rows
+        first = 0
+        for state in main.members:
+            state.first = first
+            first += state.width
+            state.move = state.lane.decoder.advance(self._view(state, block, step))
+        steps = self._measure(main.members, block, step)
+        for state in main.members:
+            self._settle(state, last=step + 1 == self.request.max_new_tokens)
+        return self.column(step, steps, self.request.interrupted())
+
+    def _view(self, state: _LaneState, block: Block, step: int) -> StepView:
+        rows = slice(state.first, state.first + state.width)
+        aux = state.lane.decoder.aux_model
+        return StepView(
+            logits=block.logits[rows],
+            logprobs=block.logprobs[rows],
+            histories=tuple(row.history for row in state.rows),
+            prompt_length=len(self.request.prompt_ids),
+            uniforms=uniforms(self.request.seed, state.lane.noise, state.width, step),
+            eos_ids=self.request.eos_ids,
+            steps_left=self.request.max_new_tokens - step,
+            aux_logits=None if aux is None else self.groups[aux].rows_of(state),
+        )
+
+    def _measure(
+        self, members: Sequence[_LaneState], block: Block, step: int
+    ) -> tuple[TokenStep, ...]:
+        moves = [(state, state.move) for state in members if state.move is not None]
+        measures = measure_choices(
+            block,
+            [state.first + parent for state, move in moves for parent in move.parents],
+            [token_id for _, move in moves for token_id in move.token_ids],
+            torch.cat([move.logprobs for _, move in moves]),
+        )
+        places = [
+            Place(
+                lane=state.index,
+                row=i,
+                parent_row=state.rows[move.parents[i]].number,
+                index=step,
+                token_id=token_id,
+                score=move.scores[i] if move.scores else None,
+                notes=move.notes[i] if move.notes else {},
+            )
+            for state, move in moves
+            for i, token_id in enumerate(move.token_ids)
+        ]
+        return tuple(m.step(place) for m, place in zip(measures, places, strict=True))
+
+    def _settle(self, state: _LaneState, *, last: bool) -> None:
+        """Grow the rows that live on and decide whether the lane does."""
+        move = state.move
+        assert move is not None
+        state.survivors = [
+            i
+            for i, token_id in enumerate(move.token_ids)
+            if token_id not in self.request.eos_ids and i not in move.ended
+        ]
+        grown, reasons = [], []
+        only_child = len(move.parents) == 1
+        for i in state.survivors:
+            parent, token_id = state.rows[move.parents[i]], move.token_ids[i]
+            history = parent.history if only_child else parent.history.copy()
+            watchers = (
+                parent.watchers if only_child else tuple(w.copy() for w in parent.watchers)
+            )
+            history.append(token_id)
+            stops = [reason for w in watchers if (reason := w.push(token_id)) is not None]
+            grown.append(_Row(i, history, watchers))
+            reasons.append(stops[0] if stops else None)
+        if not state.survivors or move.done:
+            state.reason = StopReason.EOS
+        elif reasons[0] is not None:  # of the best row: searches list theirs best first
+            state.reason = reasons[0]
+        elif last:
+            state.reason = StopReason.MAX_NEW_TOKENS
+        state.rows = grown
+
+    def column(
+        self, step: int, steps: tuple[TokenStep, ...], interrupted: StopReason | None
+    ) -> Column:
+        """This step as a column; ends lanes that are out of reasons to go on."""
+        members = self.groups[""].members
+        for state in members:
+            state.reason = state.reason or interrupted
+            if state.reason is not None:
+                state.survivors = []
+        return Column(
+            index=step,
+            steps=steps,
+            ended=tuple(LaneEnd(s.index, s.reason) for s in members if s.reason is not None),
+            alive_rows={
+                s.index: tuple(row.number for row in s.rows) for s in members if s.reason is None
+            },
+            batch_rows=self.batch_rows,
+            elapsed_s=time.perf_counter() - self.started,
+        )
+
+    def forward(self) -> None:
+        """One forward a model, for the rows that live on."""
+        for group in self.groups.values():
+            group.forward()
+        for state in self.states:
+            state.width = len(state.rows)

@@ -1,0 +1,112 @@
+"""What the engine asks of a model: a narrow door, so that a scripted model can stand behind it.
+
+The engine, the decoders and the page see token ids, logits and bytes; only
+`explorer.core.models` and `explorer.core.kv_cache` know a library of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from torch import Tensor
+
+from explorer.core.types import ModelInfo
+
+
+class Capability(StrEnum):
+    """What a decoder or a lab may need of a model."""
+
+    CACHE_SELECT = "cache_select"
+    HIDDEN_STATES = "hidden_states"
+    ATTENTIONS = "attentions"
+
+
+class Batch(Protocol):
+    """Rows of one model that advance together, with their key-value cache."""
+
+    @property
+    def rows(self) -> int:
+        """Number of sequences held."""
+
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+        """Read the prompt at batch 1, in chunks.
+
+        Yields None after each chunk but the last, so that a caller can stop between
+        two, and at the end the float32 logits [1, vocab] of the token after the prompt.
+        """
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep, repeat and reorder rows: new row i is old row `rows[i]`."""
+
+    def step(self, token_ids: Sequence[int]) -> Tensor:
+        """Append one token to every row; float32 logits [rows, vocab] of the next."""
+
+
+class Tokenizer(Protocol):
+    """Ids and bytes; ids are primary, text is for people."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids that have a piece."""
+
+    @property
+    def eos_ids(self) -> frozenset[int]:
+        """Ids that end a continuation."""
+
+    @property
+    def bos_id(self) -> int | None:
+        """Id that stands for an empty prompt."""
+
+    @property
+    def digest(self) -> str:
+        """Digest ("sha256:…") of the whole tokenizer definition."""
+
+    @property
+    def has_chat_template(self) -> bool:
+        """True where the model brings a chat template."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of raw text, with the special tokens the model expects in front."""
+
+    def encode_continuation(self, text: str) -> list[int]:
+        """Ids of text that continues something: no special tokens are added."""
+
+    def chat_text(self, text: str) -> str:
+        """The chat template around one user turn, with the assistant's turn opened."""
+
+    def encode_chat(self, text: str) -> list[int]:
+        """Ids of `chat_text(text)`, special tokens recognised and none added."""
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes one token stands for; special tokens give their name in UTF-8."""
+
+    def is_special(self, token_id: int) -> bool:
+        """True for tokens that are control marks and no part of the text."""
+
+
+class ModelHandle(Protocol):
+    """A loaded causal language model."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Which model, exactly."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Its tokenizer."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do beyond next-token logits."""
+
+    def open_batch(self) -> Batch:
+        """A new, empty batch with a cache of its own."""
+
+    def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
+        """Teacher-forced laws over a whole sequence, in chunks of bounded memory.
+
+        Yields (position, logits): `logits` is float32 [n, vocab], and its row i is the law
+        of token `position + i`. The first position is `start` (at least 1).
+        """

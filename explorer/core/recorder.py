@@ -1,0 +1,217 @@
+"""Columns to traces: keeps everything a run said, whatever ends the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
+
+from explorer.core.detokenize import piece, text_of
+from explorer.core.handle import ModelHandle
+from explorer.core.loops import LoopDetector, LoopThresholds
+from explorer.core.types import (
+    Column,
+    Hypothesis,
+    Loop,
+    Noise,
+    Prompt,
+    StopReason,
+    TokenStep,
+    Trace,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLabel:
+    """What identifies a lane in its trace: its canonical spec and its noise."""
+
+    spec: str
+    noise: Noise
+
+
+@dataclass(slots=True)
+class LaneRecord:
+    """One lane so far.
+
+    Attributes:
+        steps: its best row from the first token on.
+        kept: how many of `steps` are the same as before the latest column.
+        loops: periodic stretches of `steps`.
+        reason: why it stopped, or None.
+        elapsed_s: seconds from the run's start to its latest token.
+        leaves: rows that are complete, or that were alive when the lane stopped.
+    """
+
+    steps: list[TokenStep] = field(default_factory=list)
+    kept: int = 0
+    loops: tuple[Loop, ...] = ()
+    reason: StopReason | None = None
+    elapsed_s: float = 0.0
+    leaves: list[TokenStep] = field(default_factory=list)
+
+
+class Recorder:
+    """Collects the columns of one run.
+
+    Args:
+        model: the model that runs.
+        prompt: what it was given.
+        labels: one a lane.
+        seed: the run's seed.
+        eos_ids: ids that end a row.
+        versions: library versions, for the traces.
+        thresholds: what counts as a loop.
+    """
+
+    def __init__(
+        self,
+        model: ModelHandle,
+        prompt: Prompt,
+        labels: Sequence[LaneLabel],
+        *,
+        seed: int,
+        eos_ids: frozenset[int],
+        versions: Mapping[str, str],
+        thresholds: LoopThresholds | None = None,
+    ) -> None:
+        self.model, self.prompt, self.labels, self.seed = model, prompt, tuple(labels), seed
+        self._eos_ids, self._versions, self._thresholds = eos_ids, versions, thresholds
+        self.lanes = tuple(LaneRecord() for _ in labels)
+        self._detectors = [LoopDetector(thresholds) for _ in labels]
+        self._tree: list[dict[tuple[int, int], TokenStep]] = [{} for _ in labels]
+        self._batch_rows = 0
+        self._prefill_s = 0.0
+
+    def add(self, column: Column) -> None:
+        """Take in the next column."""
+        if column.index == 0:
+            self._prefill_s = column.elapsed_s
+        self._batch_rows = max(self._batch_rows, column.batch_rows)
+        by_lane: dict[int, list[TokenStep]] = {}
+        for step in column.steps:
+            by_lane.setdefault(step.lane, []).append(step)
+        for lane, steps in by_lane.items():
+            self._grow(lane, steps, column)
+        for end in column.ended:
+            self.lanes[end.lane].reason = end.reason
+
+    def _grow(self, lane: int, steps: list[TokenStep], column: Column) -> None:
+        record = self.lanes[lane]
+        record.elapsed_s = column.elapsed_s
+        for step in steps:
+            self._tree[lane][step.index, step.row] = step
+        alive = column.alive_rows.get(lane)
+        record.leaves += [s for s in steps if alive is None or s.row not in alive]
+        tips = record.leaves + [s for s in steps if alive is not None and s.row in alive]
+        best = max(tips, key=_score)
+        if record.steps and best.index == len(record.steps) and self._continues(lane, best):
+            record.kept = len(record.steps)
+            record.steps.append(best)
+            self._detectors[lane].push(best.token_id)
+        else:
+            path = self._path(lane, best)
+            record.kept = _shared_prefix(record.steps, path)
+            record.steps = path
+            self._detectors[lane] = LoopDetector(self._thresholds)
+            for step in path:
+                self._detectors[lane].push(step.token_id)
+        record.loops = self._detectors[lane].loops
+
+    def _continues(self, lane: int, step: TokenStep) -> bool:
+        """True where a step's parent is the tip of the path shown so far."""
+        tip = self.lanes[lane].steps[-1]
+        return (tip.index, tip.row) == (step.index - 1, step.parent_row)
+
+    def _path(self, lane: int, leaf: TokenStep) -> list[TokenStep]:
+        """A row from its first token to `leaf`, by walking parents backwards."""
+        path = [leaf]
+        while path[-1].index > 0:
+            path.append(self._tree[lane][path[-1].index - 1, path[-1].parent_row])
+        return path[::-1]
+
+    def hypotheses(self, lane: int) -> tuple[Hypothesis, ...]:
+        """Complete rows of a lane that keeps several, best first; () for a single row."""
+        record = self.lanes[lane]
+        if len(record.leaves) < 2 and all(s.score is None for s in record.leaves):
+            return ()
+        found = []
+        for leaf in sorted(record.leaves, key=_score, reverse=True):
+            steps = tuple(self._path(lane, leaf))
+            text = text_of(self.model.tokenizer, [s.token_id for s in steps])
+            finished = leaf.token_id in self._eos_ids
+            found.append(Hypothesis(_score(leaf), finished, steps, text))
+        return tuple(found)
+
+    def traces(self) -> tuple[Trace, ...]:
+        """One trace a lane; a lane that has not stopped counts as cancelled."""
+        return tuple(self._trace(lane) for lane in range(len(self.labels)))
+
+    def _trace(self, lane: int) -> Trace:
+        record = self.lanes[lane]
+        decode_s = record.elapsed_s - self._prefill_s
+        made = max(len(record.steps) - 1, 0)
+        return assemble(
+            self.model,
+            self.prompt,
+            self.labels[lane],
+            record.steps,
+            lane=lane,
+            seed=self.seed,
+            versions=dict(self._versions),
+            batch_rows=self._batch_rows,
+            stop_reason=record.reason or StopReason.CANCELLED,
+            loops=record.loops,
+            timing={
+                "prefill_s": round(self._prefill_s, 6),
+                "decode_s": round(decode_s, 6),
+                "tokens_per_s": round(made / decode_s, 3) if decode_s > 0 else 0.0,
+            },
+            hypotheses=self.hypotheses(lane),
+        )
+
+
+class _Rest(TypedDict):
+    lane: int
+    seed: int
+    versions: Mapping[str, str]
+    batch_rows: int
+    stop_reason: StopReason
+    loops: tuple[Loop, ...]
+    timing: Mapping[str, float]
+    hypotheses: tuple[Hypothesis, ...]
+
+
+def assemble(
+    model: ModelHandle,
+    prompt: Prompt,
+    label: LaneLabel,
+    steps: Sequence[TokenStep],
+    **rest: Unpack[_Rest],
+) -> Trace:
+    """A trace of measured steps: adds what follows from the model and its tokenizer."""
+    tokenizer = model.tokenizer
+    everything = [*steps, *(step for h in rest["hypotheses"] for step in h.steps)]
+    shown = {c.token_id for step in everything for c in (*step.top, *step.extra)}
+    shown |= {step.token_id for step in everything}
+    return Trace(
+        model=model.info,
+        tokenizer_digest=tokenizer.digest,
+        prompt=prompt,
+        decoder=label.spec,
+        noise=label.noise,
+        text=text_of(tokenizer, [step.token_id for step in steps]),
+        steps=tuple(steps),
+        pieces={token_id: piece(tokenizer, token_id) for token_id in sorted(shown)},
+        **rest,
+    )
+
+
+def _score(step: TokenStep) -> float:
+    return step.score if step.score is not None else 0.0
+
+
+def _shared_prefix(old: Sequence[TokenStep], new: Sequence[TokenStep]) -> int:
+    for i, (a, b) in enumerate(zip(old, new, strict=False)):
+        if a is not b:
+            return i
+    return min(len(old), len(new))

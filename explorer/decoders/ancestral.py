@@ -1,0 +1,50 @@
+"""Ancestral (pure) sampling: a draw from the law as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.distribution import inverse_cdf
+from explorer.core.params import Params
+
+
+class Ancestral:
+    """Draws from the processed law by inverting its cumulative sum at the uniform it is given.
+
+    Source: the definition of sampling from an autoregressive model, token by token.
+    Oracle: the law itself, on a grid of 1,000 values of u (tests/unit/core/test_distribution.py).
+    """
+
+    width = 1
+    aux_model = None
+
+    def __init__(self, processors: Sequence[Processor] = ()) -> None:
+        self._processors = tuple(processors)
+
+    def advance(self, view: StepView) -> Move:
+        """Choose."""
+        law = sampling_law(self._processors, view)
+        return Move((0,), (inverse_cdf(law[0], view.uniforms[0]),), law)
+
+
+class AncestralParams(Params):
+    """`ancestral` has no parameters."""
+
+
+def build(params: AncestralParams, processors: Sequence[Processor]) -> Ancestral:
+    """The decoder of one lane."""
+    return Ancestral(processors)
+
+
+INFO = StageInfo(
+    name="ancestral",
+    title="ancestral",
+    family="choosers",
+    kind="chooser",
+    summary="Pure sampling: draws every token from the model's own law, nothing cut, temperature 1.",
+    look_for="Mean surprisal close to mean entropy: the text is as surprising as the model expects.",
+    source="The definition of sampling from an autoregressive model",
+    params=AncestralParams,
+    build=build,
+)

@@ -1,0 +1,51 @@
+"""Greedy decoding: always the likeliest token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.distribution import one_hot
+from explorer.core.params import Params
+
+
+class Greedy:
+    """Takes the argmax of the processed law; ties go to the lowest id.
+
+    Source: folklore; the zero-temperature limit of sampling.
+    Oracle: transformers `generate(do_sample=False)` (tests/parity/test_generate.py).
+    """
+
+    width = 1
+    aux_model = None
+
+    def __init__(self, processors: Sequence[Processor] = ()) -> None:
+        self._processors = tuple(processors)
+
+    def advance(self, view: StepView) -> Move:
+        """Choose."""
+        law = sampling_law(self._processors, view)
+        choice = law.argmax(dim=-1)
+        return Move((0,), (int(choice[0]),), one_hot(law, choice))
+
+
+class GreedyParams(Params):
+    """`greedy` has no parameters."""
+
+
+def build(params: GreedyParams, processors: Sequence[Processor]) -> Greedy:
+    """The decoder of one lane."""
+    return Greedy(processors)
+
+
+INFO = StageInfo(
+    name="greedy",
+    title="greedy",
+    family="choosers",
+    kind="chooser",
+    summary="Always takes the likeliest token: no chance, temperature zero.",
+    look_for="Low surprisal throughout, and sooner or later a loop.",
+    source="The zero-temperature limit of sampling; folklore",
+    params=GreedyParams,
+    build=build,
+)

@@ -1,0 +1,97 @@
+"""Locally typical sampling: tokens about as surprising as the model expects."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from explorer.core.decoder import Processor, StageInfo
+from explorer.core.distribution import entropy, log_normalise
+from explorer.core.params import Params
+
+_FIRST_TRY = 1024  # as in nucleus: the full sort is made only where this does not reach the mass
+
+
+def locally_typical(
+    logits: Float[Tensor, "*rows vocab"], mass: float, min_keep: int = 1
+) -> Float[Tensor, "*rows vocab"]:
+    """Keep the tokens whose surprisal is closest to the entropy.
+
+    Tokens are ranked by |surprisal - entropy|; the shortest prefix whose probability reaches
+    `mass` survives, with every token that ties with its last. The likeliest token may be
+    dropped: that is the method, not a bug.
+
+    Args:
+        logits: float32 logits; never modified.
+        mass: probability to keep, in (0, 1]; 1 keeps all.
+        min_keep: fewest tokens to keep, at least 1.
+
+    Returns:
+        A new tensor of the same shape, at least one finite entry a row.
+
+    Raises:
+        ValueError: if `mass` is outside (0, 1] or `min_keep` is below 1.
+
+    Source: Meister et al., "Locally Typical Sampling", arXiv:2202.00666.
+    Oracle: transformers.TypicalLogitsWarper (tests/parity/test_processors.py) and the authors'
+        own class (golden numbers in tests/golden/).
+
+    >>> flat = torch.tensor([0.4, 0.2, 0.2, 0.2]).log()
+    >>> locally_typical(flat, mass=0.5).isfinite().tolist()
+    [False, True, True, True]
+    """
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass must lie in (0, 1], got {mass}")
+    if min_keep < 1:
+        raise ValueError(f"min_keep must be at least 1, got {min_keep}")
+    if mass == 1:
+        return logits.clone()
+    logprobs = log_normalise(logits)
+    # A token of probability zero is infinitely far from typical: it sorts last.
+    distance = (-logprobs - entropy(logprobs).unsqueeze(-1)).abs()
+    vocab = logits.shape[-1]
+    count = min(max(_FIRST_TRY, min_keep), vocab)
+    nearest = distance.topk(count, dim=-1, largest=False)
+    reached = logprobs.gather(-1, nearest.indices).exp().cumsum(dim=-1)
+    ranked = nearest.values
+    if count < vocab and bool((reached[..., -1] < mass).any()):
+        ranked, order = distance.sort(dim=-1)
+        reached = logprobs.gather(-1, order).exp().cumsum(dim=-1)
+    last = (reached < mass).sum(dim=-1, keepdim=True).clamp(min_keep - 1, ranked.shape[-1] - 1)
+    return logits.masked_fill(distance > ranked.gather(-1, last), -math.inf)
+
+
+class LocallyTypicalParams(Params):
+    """Parameters of `locally_typical`."""
+
+    mass: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="Probability to keep, most typical tokens first; 1 switches it off.",
+        json_schema_extra={"slider": [0.05, 1, 0.01]},
+    )
+
+
+def build(params: LocallyTypicalParams) -> Processor:
+    """The processor of one lane."""
+    return lambda logits, view: locally_typical(logits, params.mass)
+
+
+INFO = StageInfo(
+    name="locally_typical",
+    title="locally typical",
+    family="truncation",
+    kind="processor",
+    summary="Keeps the tokens whose surprisal is closest to the entropy: neither dull nor wild.",
+    look_for="At mass 0.2 the likeliest token is often cut: ranks above 0 where other methods "
+    "take rank 0.",
+    source="Meister et al., Locally Typical Sampling, arXiv:2202.00666",
+    params=LocallyTypicalParams,
+    build=build,
+    neutral={"mass": 1.0},
+)
