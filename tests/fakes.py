@@ -1,0 +1,225 @@
+"""Stand-ins without weights: a scripted model, a letter tokenizer, tiny random transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from explorer.core.handle import Capability
+from explorer.core.types import ModelInfo
+
+LETTERS = " abcdefghijklmnopqrstuvwxyz.,!?'\n<&$"
+
+
+class LetterTokenizer:
+    """One letter a token; id 0 ends the text, ids past the letters are whole hostile strings."""
+
+    def __init__(self, extra: Sequence[str] = ()) -> None:
+        self.pieces = ["<|end|>", *LETTERS, *extra]
+        self.vocab_size = len(self.pieces)
+        self.eos_ids = frozenset({0})
+        self.bos_id: int | None = 0
+        self.digest = "sha256:" + hashlib.sha256("\x1f".join(self.pieces).encode()).hexdigest()
+        self.has_chat_template = True
+
+    def encode(self, text: str) -> list[int]:
+        return [self.pieces.index(letter) for letter in text.lower() if letter in self.pieces]
+
+    encode_continuation = encode
+
+    def chat_text(self, text: str) -> str:
+        return f"user: {text}\nyou: "
+
+    def encode_chat(self, text: str) -> list[int]:
+        return self.encode(self.chat_text(text))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        return self.pieces[token_id].encode()
+
+    def is_special(self, token_id: int) -> bool:
+        return token_id == 0
+
+
+Script = Callable[[Sequence[int]], Sequence[float]]
+"""History (prompt and continuation) to logits over the vocabulary."""
+
+
+class ScriptedModel:
+    """A model that is a function: no weights, no library, exact expectations."""
+
+    def __init__(
+        self,
+        script: Script,
+        tokenizer: LetterTokenizer | None = None,
+        *,
+        name: str = "scripted",
+        context_length: int = 8192,
+        delay_s: float = 0.0,
+    ) -> None:
+        self.script = script
+        self.tokenizer = tokenizer or LetterTokenizer()
+        self.delay_s = delay_s
+        self.capabilities = frozenset({Capability.CACHE_SELECT})
+        self.forwards = 0
+        self.info = ModelInfo(
+            id=name,
+            revision="1",
+            digest="sha256:" + "0" * 64,
+            dtype="float32",
+            device="cpu",
+            vocab_size=len(script([1])),
+            context_length=context_length,
+            licence="Apache-2.0",
+            source="scripted",
+        )
+
+    def open_batch(self) -> ScriptedBatch:
+        return ScriptedBatch(self)
+
+    def law(self, history: Sequence[int]) -> Tensor:
+        return torch.tensor(self.script(history), dtype=torch.float32)
+
+    def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
+        for position in range(start, len(token_ids)):
+            yield position, self.law(token_ids[:position]).unsqueeze(0)
+
+
+class ScriptedBatch:
+    def __init__(self, model: ScriptedModel) -> None:
+        self.model = model
+        self.histories: list[list[int]] = []
+
+    @property
+    def rows(self) -> int:
+        return len(self.histories)
+
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+        self.histories = [list(prompt_ids)]
+        for _ in range(max(0, (len(prompt_ids) - 1) // 64)):
+            yield None
+        yield self.model.law(prompt_ids).unsqueeze(0)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.histories = [list(self.histories[row]) for row in rows]
+
+    def step(self, token_ids: Sequence[int]) -> Tensor:
+        assert len(token_ids) == len(self.histories)
+        self.model.forwards += 1
+        time.sleep(self.model.delay_s)
+        for history, token_id in zip(self.histories, token_ids, strict=True):
+            history.append(token_id)
+        return torch.stack([self.model.law(history) for history in self.histories])
+
+
+def table_script(table: dict[tuple[int, ...], dict[int, float]], vocab: int) -> Script:
+    """A table model: the longest listed suffix of the history gives the probabilities."""
+
+    def script(history: Sequence[int]) -> list[float]:
+        for length in range(len(history), -1, -1):
+            law = table.get(tuple(history[len(history) - length :]))
+            if law is not None:
+                return [math.log(law[i]) if law.get(i, 0) > 0 else -math.inf for i in range(vocab)]
+        raise KeyError(tuple(history))
+
+    return script
+
+
+def spelling_script(text: str, tokenizer: LetterTokenizer, sharpness: float = 6.0) -> Script:
+    """Spells a text over and over; other letters share the rest, so sampling wanders.
+
+    The law depends on how many tokens the history holds, so every lane can come back.
+    """
+    ids = tokenizer.encode(text)
+    vocab = tokenizer.vocab_size
+
+    def script(history: Sequence[int]) -> list[float]:
+        target = ids[len(history) % len(ids)]
+        logits = [((7 * i + 3 * len(history)) % 13) / 6.0 for i in range(vocab)]
+        logits[0] = -8.0
+        logits[target] = sharpness - ((len(history) * 5) % 4)
+        return logits
+
+    return script
+
+
+def hashed_script(vocab: int, *, end: float = -3.0) -> Script:
+    """A law that depends on the last three tokens, irregular but fixed."""
+
+    def script(history: Sequence[int]) -> list[float]:
+        key = ",".join(map(str, history[-3:])).encode()
+        data = hashlib.blake2b(key, digest_size=64).digest()
+        logits = [data[i % 64] / 40.0 + (i * 37 % 11) / 9.0 for i in range(vocab)]
+        logits[0] = end
+        return logits
+
+    return script
+
+
+def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0):
+    """A random Llama with grouped-query attention; `scale` sharpens its laws."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=0,
+        tie_word_embeddings=False,
+    )
+    return _random(LlamaForCausalLM, config, seed, scale)
+
+
+def tiny_gpt2(seed: int = 0, vocab: int = 97, scale: float = 6.0):
+    """A random GPT-2."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=vocab,
+        n_embd=64,
+        n_layer=2,
+        n_head=4,
+        n_positions=512,
+        bos_token_id=1,
+        eos_token_id=0,
+        tie_word_embeddings=False,
+    )
+    return _random(GPT2LMHeadModel, config, seed, scale)
+
+
+def _random(kind, config, seed: int, scale: float):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = kind(config).eval()
+        with torch.no_grad():
+            model.lm_head.weight.normal_(std=scale / 8)
+            for block in (
+                model.model.layers if hasattr(model, "model") else model.transformer.h
+            ):
+                for weight in block.parameters():
+                    if weight.ndim == 2:
+                        weight.normal_(std=0.12)
+    return model
+
+
+class NumberTokenizer(LetterTokenizer):
+    """Ids without a text of their own, for random models: token i reads " i"."""
+
+    def __init__(self, vocab: int = 97) -> None:
+        super().__init__()
+        self.pieces = ["<|end|>", *(f" {i}" for i in range(1, vocab))]
+        self.vocab_size = vocab
+
+    def encode(self, text: str) -> list[int]:
+        return [int(word) for word in text.split()]
+
+    encode_continuation = encode

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from explorer.core.errors import ExplorerError, InvalidParams, UnknownName
+from explorer.core.params import describe
+from explorer.decoders import CATALOG
+from explorer.decoders.spec import MAX_SPEC_LENGTH, parse
+
+
+@st.composite
+def specs(draw) -> str:
+    """Any valid spec: distinct processors with values inside their bounds, perhaps a chooser."""
+    processors = [i for i in CATALOG.items() if i.kind == "processor"]
+    choosers = [i for i in CATALOG.items() if i.kind == "chooser"]
+    chain = draw(st.lists(st.sampled_from(processors), unique_by=lambda i: i.name, max_size=5))
+    if not chain or draw(st.booleans()):
+        chain.append(draw(st.sampled_from(choosers)))
+    return "+".join(draw(stage(info)) for info in chain)
+
+
+@st.composite
+def stage(draw, info) -> str:
+    given_values = []
+    for field in describe(info.params):
+        if not draw(st.booleans()):
+            continue
+        if field.type == "choice":
+            value = draw(st.sampled_from(field.choices))
+        elif field.type == "int":
+            value = draw(st.integers(int(field.minimum), int(field.maximum)))
+        else:
+            value = draw(
+                st.floats(
+                    field.minimum,
+                    field.maximum,
+                    exclude_min=field.exclusive_minimum,
+                    exclude_max=field.exclusive_maximum,
+                )
+            )
+        given_values.append(f"{field.name}={value!r}" if field.type == "float" else
+                            f"{field.name}={value}")
+    return info.name + (":" + ",".join(given_values) if given_values else "")
+
+
+@given(specs())
+@settings(deadline=None)
+def test_the_canonical_form_round_trips(spec: str) -> None:
+    chain = parse(spec)
+    again = parse(chain.canonical)
+    assert again == chain
+    assert again.canonical == chain.canonical
+    assert chain.build().width >= 1
+
+
+@given(st.text(max_size=60))
+@settings(deadline=None)
+def test_no_text_breaks_the_parser(text: str) -> None:
+    try:
+        parse(text)
+    except ExplorerError as error:
+        assert error.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "message"),
+    [
+        ("", InvalidParams, "empty"),
+        ("nuclues", UnknownName, "Did you mean 'nucleus'"),
+        ("nucleus:p", InvalidParams, "no param=value"),
+        ("nucleus:p=", InvalidParams, "no param=value"),
+        ("nucleus:p=0.5,p=0.6", InvalidParams, "given twice"),
+        ("nucleus:p=1.5", InvalidParams, r"a number in \(0, 1\]"),
+        ("temperature:temperature=0", InvalidParams, "0 is spelled greedy"),
+        ("greedy+nucleus", InvalidParams, "Put 'greedy' last"),
+        ("greedy+ancestral", InvalidParams, "keep one chooser"),
+        ("nucleus+nucleus", InvalidParams, "stands twice"),
+        ("nucleus++greedy", InvalidParams, "A stage is missing"),
+        ("greedy:x=1", InvalidParams, "has no parameters"),
+        ("a" * (MAX_SPEC_LENGTH + 1), InvalidParams, "too long"),
+    ],
+)
+def test_a_bad_spec_says_what_is_wrong_and_what_is_right(spec, kind, message) -> None:
+    with pytest.raises(kind, match=message):
+        parse(spec)
+
+
+def test_a_chain_without_a_chooser_ends_in_an_ancestral_draw() -> None:
+    assert parse("top_k:k=5").chooser.info.name == "ancestral"
+    assert parse("top_k:k=5").canonical == "top_k:k=5"
+    assert parse("top_k:k=5+ancestral").canonical == "top_k:k=5+ancestral"
+
+
+def test_a_muted_stage_says_who_muted_it() -> None:
+    assert parse("nucleus:p=1").muted == ("nucleus does nothing at p=1.",)
+    (reason,) = parse("temperature:temperature=2+greedy").muted
+    assert "greedy takes the likeliest token anyway" in reason
+    assert parse("locally_typical:mass=0.2+greedy").muted == ()
+    assert parse("repetition_penalty+greedy").muted == ()
+
+
+def test_titles_read_as_words() -> None:
+    assert parse("nucleus:p=0.95").title == "nucleus p=0.95"
+    assert parse("temperature:temperature=0.8+min_p:p=0.1").title == "temperature 0.8 + min-p p=0.1"
