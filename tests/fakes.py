@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from explorer.core.handle import Capability
 from explorer.core.types import ModelInfo
@@ -162,8 +163,6 @@ def hashed_script(vocab: int, *, end: float = -3.0) -> Script:
 
 def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0):
     """A random Llama with grouped-query attention; `scale` sharpens its laws."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     config = LlamaConfig(
         vocab_size=vocab,
         hidden_size=64,
@@ -181,8 +180,6 @@ def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0):
 
 def tiny_gpt2(seed: int = 0, vocab: int = 97, scale: float = 6.0):
     """A random GPT-2."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
     config = GPT2Config(
         vocab_size=vocab,
         n_embd=64,
@@ -202,9 +199,7 @@ def _random(kind, config, seed: int, scale: float):
         model = kind(config).eval()
         with torch.no_grad():
             model.lm_head.weight.normal_(std=scale / 8)
-            for block in (
-                model.model.layers if hasattr(model, "model") else model.transformer.h
-            ):
+            for block in model.model.layers if hasattr(model, "model") else model.transformer.h:
                 for weight in block.parameters():
                     if weight.ndim == 2:
                         weight.normal_(std=0.12)

@@ -1,0 +1,1 @@
+"""The floor everything stands on: types, engine, distributions, models, traces."""

@@ -44,7 +44,9 @@ class Catalog(Generic[T]):
             suggested, never accepted, so that every spec has one spelling.
     """
 
-    def __init__(self, kind: str, items: Iterable[T], aliases: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, kind: str, items: Iterable[T], aliases: dict[str, str] | None = None
+    ) -> None:
         self._kind = kind
         self._items: dict[str, T] = {}
         self._aliases = aliases or {}

@@ -28,7 +28,8 @@ def entropy(logprobs: Float[Tensor, "*rows vocab"]) -> Float[Tensor, "*rows"]:
     >>> round(float(entropy(torch.full((4,), 0.25).log())), 6) == round(math.log(4), 6)
     True
     """
-    return -torch.linalg.vecdot(logprobs.exp(), logprobs.clamp_min(_LOG_FLOOR))
+    mean: Tensor = torch.linalg.vecdot(logprobs.exp(), logprobs.clamp_min(_LOG_FLOOR))
+    return -mean
 
 
 def entropy_and_varentropy(

@@ -313,9 +313,7 @@ class _Run:
         for i in state.survivors:
             parent, token_id = state.rows[move.parents[i]], move.token_ids[i]
             history = parent.history if only_child else parent.history.copy()
-            watchers = (
-                parent.watchers if only_child else tuple(w.copy() for w in parent.watchers)
-            )
+            watchers = parent.watchers if only_child else tuple(w.copy() for w in parent.watchers)
             history.append(token_id)
             stops = [reason for w in watchers if (reason := w.push(token_id)) is not None]
             grown.append(_Row(i, history, watchers))

@@ -50,6 +50,23 @@ class LaneRecord:
     leaves: list[TokenStep] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What all lanes of a run share and their traces state.
+
+    Attributes:
+        seed: the run's seed.
+        eos_ids: ids that end a row.
+        versions: library versions.
+        thresholds: what counts as a loop; None for the defaults.
+    """
+
+    seed: int
+    eos_ids: frozenset[int]
+    versions: Mapping[str, str]
+    thresholds: LoopThresholds | None = None
+
+
 class Recorder:
     """Collects the columns of one run.
 
@@ -57,27 +74,15 @@ class Recorder:
         model: the model that runs.
         prompt: what it was given.
         labels: one a lane.
-        seed: the run's seed.
-        eos_ids: ids that end a row.
-        versions: library versions, for the traces.
-        thresholds: what counts as a loop.
+        facts: what the lanes share.
     """
 
     def __init__(
-        self,
-        model: ModelHandle,
-        prompt: Prompt,
-        labels: Sequence[LaneLabel],
-        *,
-        seed: int,
-        eos_ids: frozenset[int],
-        versions: Mapping[str, str],
-        thresholds: LoopThresholds | None = None,
+        self, model: ModelHandle, prompt: Prompt, labels: Sequence[LaneLabel], facts: RunFacts
     ) -> None:
-        self.model, self.prompt, self.labels, self.seed = model, prompt, tuple(labels), seed
-        self._eos_ids, self._versions, self._thresholds = eos_ids, versions, thresholds
+        self.model, self.prompt, self.labels, self.facts = model, prompt, tuple(labels), facts
         self.lanes = tuple(LaneRecord() for _ in labels)
-        self._detectors = [LoopDetector(thresholds) for _ in labels]
+        self._detectors = [LoopDetector(facts.thresholds) for _ in labels]
         self._tree: list[dict[tuple[int, int], TokenStep]] = [{} for _ in labels]
         self._batch_rows = 0
         self._prefill_s = 0.0
@@ -112,7 +117,7 @@ class Recorder:
             path = self._path(lane, best)
             record.kept = _shared_prefix(record.steps, path)
             record.steps = path
-            self._detectors[lane] = LoopDetector(self._thresholds)
+            self._detectors[lane] = LoopDetector(self.facts.thresholds)
             for step in path:
                 self._detectors[lane].push(step.token_id)
         record.loops = self._detectors[lane].loops
@@ -138,7 +143,7 @@ class Recorder:
         for leaf in sorted(record.leaves, key=_score, reverse=True):
             steps = tuple(self._path(lane, leaf))
             text = text_of(self.model.tokenizer, [s.token_id for s in steps])
-            finished = leaf.token_id in self._eos_ids
+            finished = leaf.token_id in self.facts.eos_ids
             found.append(Hypothesis(_score(leaf), finished, steps, text))
         return tuple(found)
 
@@ -156,8 +161,8 @@ class Recorder:
             self.labels[lane],
             record.steps,
             lane=lane,
-            seed=self.seed,
-            versions=dict(self._versions),
+            seed=self.facts.seed,
+            versions=dict(self.facts.versions),
             batch_rows=self._batch_rows,
             stop_reason=record.reason or StopReason.CANCELLED,
             loops=record.loops,

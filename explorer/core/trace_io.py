@@ -56,7 +56,7 @@ def write_traces(path: str | Path, traces: Iterable[Trace]) -> int:
         How many were written.
     """
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or Path())
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     temporary = Path(name)
     count = 0
     try:

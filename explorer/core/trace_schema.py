@@ -87,7 +87,9 @@ class LoopEntry(_Strict):
 
 Ids = Annotated[list[int], Field(max_length=MAX_TOKENS)]
 Numbers = Annotated[list[Number], Field(max_length=MAX_TOKENS)]
-IdTable = Annotated[list[Annotated[list[int], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)]
+IdTable = Annotated[
+    list[Annotated[list[int], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
+]
 LogProbTable = Annotated[
     list[Annotated[list[LogProb], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
 ]
@@ -129,8 +131,10 @@ class TokensEntry(_Strict):
             if column is not None and len(column) != count:
                 raise ValueError(f"tokens.{name} has {len(column)} entries, tokens.id has {count}")
         for i in range(count):
-            if not len(self.top_ids[i]) == len(self.top_logprobs[i]) == len(
-                self.top_sampling_logprobs[i]
+            if (
+                not len(self.top_ids[i])
+                == len(self.top_logprobs[i])
+                == len(self.top_sampling_logprobs[i])
             ):
                 raise ValueError(f"tokens.top_* differ in length at token {i}")
         return self
@@ -188,9 +192,7 @@ def to_entry(trace: Trace) -> dict[str, object]:
         "stop_reason": str(trace.stop_reason),
         "text": trace.text,
         "tokens": _columns(trace.steps, trace),
-        "loops": [
-            {"onset": x.onset, "period": x.period, "copies": x.copies} for x in trace.loops
-        ],
+        "loops": [{"onset": x.onset, "period": x.period, "copies": x.copies} for x in trace.loops],
         "timing": dict(trace.timing),
         "pieces": {str(token_id): text for token_id, text in trace.pieces.items()},
         **_hypotheses(trace),
@@ -303,9 +305,7 @@ def _steps(t: TokensEntry, lane: int) -> tuple[TokenStep, ...]:
             sampling_entropy=t.sampling_entropy[i],
             support_size=t.support_size[i],
             top=_candidates(t.top_ids[i], t.top_logprobs[i], t.top_sampling_logprobs[i]),
-            extra=_candidates(
-                t.extra_ids[i], t.extra_logprobs[i], t.extra_sampling_logprobs[i]
-            )
+            extra=_candidates(t.extra_ids[i], t.extra_logprobs[i], t.extra_sampling_logprobs[i])
             if t.extra_ids and t.extra_logprobs and t.extra_sampling_logprobs
             else (),
             score=t.scores[i] if t.scores else None,

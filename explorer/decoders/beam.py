@@ -117,7 +117,7 @@ INFO = StageInfo(
     title="beam search",
     family="search",
     kind="chooser",
-    summary="Keeps several prefixes and returns the likeliest whole: it searches, it does not draw.",
+    summary="Keeps several prefixes and returns the likeliest whole: a search, not a draw.",
     look_for="The text on screen may change its past: another prefix took the lead. On open-ended "
     "prompts it loops sooner than greedy.",
     source="Lowerre, The Harpy Speech Recognition System, 1976; Wu et al., arXiv:1609.08144",

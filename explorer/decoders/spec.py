@@ -82,7 +82,7 @@ class Chain:
                 values = ", ".join(f"{k}={format_value(v)}" for k, v in stage.info.neutral.items())
                 reasons.append(f"{name} does nothing at {values}.")
             elif stage.info.keeps_argmax and self.chooser.info.name == "greedy":
-                reasons.append(f"{name} does nothing here: greedy takes the likeliest token anyway.")
+                reasons.append(f"{name} does nothing: greedy takes the likeliest token anyway.")
         return tuple(reasons)
 
     @property

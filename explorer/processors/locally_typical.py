@@ -50,17 +50,17 @@ def locally_typical(
         raise ValueError(f"min_keep must be at least 1, got {min_keep}")
     if mass == 1:
         return logits.clone()
-    logprobs = log_normalise(logits)
+    logprobs, probs = log_normalise(logits), torch.softmax(logits, dim=-1)
     # A token of probability zero is infinitely far from typical: it sorts last.
     distance = (-logprobs - entropy(logprobs).unsqueeze(-1)).abs()
     vocab = logits.shape[-1]
     count = min(max(_FIRST_TRY, min_keep), vocab)
     nearest = distance.topk(count, dim=-1, largest=False)
-    reached = logprobs.gather(-1, nearest.indices).exp().cumsum(dim=-1)
+    reached = probs.gather(-1, nearest.indices).cumsum(dim=-1)
     ranked = nearest.values
     if count < vocab and bool((reached[..., -1] < mass).any()):
         ranked, order = distance.sort(dim=-1)
-        reached = logprobs.gather(-1, order).exp().cumsum(dim=-1)
+        reached = probs.gather(-1, order).cumsum(dim=-1)
     last = (reached < mass).sum(dim=-1, keepdim=True).clamp(min_keep - 1, ranked.shape[-1] - 1)
     return logits.masked_fill(distance > ranked.gather(-1, last), -math.inf)
 

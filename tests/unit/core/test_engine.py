@@ -145,7 +145,8 @@ class Doubter:
 
 
 def test_a_second_model_is_a_second_cache_with_only_the_rows_that_asked() -> None:
-    expert, amateur = ScriptedModel(hashed_script(VOCAB)), ScriptedModel(hashed_script(VOCAB, end=1))
+    expert = ScriptedModel(hashed_script(VOCAB))
+    amateur = ScriptedModel(hashed_script(VOCAB, end=1))
     (greedy,), (sampled,) = lanes_of("greedy"), lanes_of("ancestral")
     doubter = Doubter()
     lanes = (greedy, Lane(doubter, Noise("d")), sampled)
@@ -181,9 +182,7 @@ def test_an_interrupt_ends_all_lanes_and_keeps_the_column() -> None:
 
 
 def test_an_interrupt_while_the_prompt_is_read_gives_one_empty_column() -> None:
-    request = Request(
-        (3,) * 500, lanes_of("greedy"), 10, interrupted=lambda: StopReason.CANCELLED
-    )
+    request = Request((3,) * 500, lanes_of("greedy"), 10, interrupted=lambda: StopReason.CANCELLED)
     (column,) = generate(ScriptedModel(hashed_script(VOCAB)), request)
     assert column.steps == ()
     assert column.ended[0].reason is StopReason.CANCELLED

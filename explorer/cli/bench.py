@@ -1,0 +1,56 @@
+"""`bench`: the promises of speed, as ratios measured on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from explorer.cli.arguments import add_model, open_model
+from explorer.cli.tables import table
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "bench", help="speed as ratios, measured in turn; exit 1 if a promise is broken"
+    )
+    add_model(parser)
+    parser.add_argument("--tokens", type=int, default=64, metavar="N", help="new tokens a lane")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="at least 5 to quote")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print the ratios."""
+    from tqdm import tqdm
+
+    from explorer.core.errors import InvalidParams
+    from explorer.services.bench import bench
+
+    if arguments.rounds < 1 or arguments.tokens < 2:
+        raise InvalidParams("A benchmark needs a round and two tokens.", "Ask for more.")
+    model = open_model(arguments.model, rows=8, tokens=arguments.tokens)
+    quiet = not sys.stderr.isatty()
+    with tqdm(total=arguments.rounds + 1, desc="rounds", leave=False, disable=quiet) as bar:
+        ratios = bench(model, arguments.tokens, arguments.rounds, bar.update)
+    if arguments.json:
+        print(json.dumps([asdict(r) | {"holds": r.holds} for r in ratios], indent=2))
+    else:
+        info = model.info
+        print(f"{info.id}, {info.dtype}, {info.device}, {arguments.rounds} rounds, 8 lanes")
+        rows = [
+            [
+                r.name,
+                f"{r.median:.3f}",
+                f"{r.lowest:.3f} to {r.highest:.3f}",
+                f"{r.limit:.2f}",
+                "yes" if r.holds else "NO",
+                ", ".join(f"{name} {seconds:.2f} s" for name, seconds in r.figures.items()),
+            ]
+            for r in ratios
+        ]
+        print(table(["ratio", "median", "range", "promise", "kept", "medians"], rows))
+    return 0 if all(r.holds for r in ratios) else 1

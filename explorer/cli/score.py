@@ -1,0 +1,43 @@
+"""`score`: what the model thought of a given text, token by token."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from explorer.cli.arguments import add_model, add_text, open_model, read_text
+from explorer.cli.tables import say_written, token_table
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("score", help="teacher-forced trace of given text")
+    add_model(parser)
+    add_text(parser, "text", "the text to score")
+    parser.add_argument("--prompt", default="", help="what stands before it, not scored")
+    parser.add_argument("--top", type=int, default=10, metavar="K", help="alternatives a token")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=".jsonl, .csv or .parquet")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score; write a file, or print a table of tokens."""
+    from explorer.core.errors import InvalidParams
+    from explorer.services.export import check_suffix, write_file
+    from explorer.services.scoring import score
+
+    if arguments.out is not None:
+        check_suffix(arguments.out)
+        if arguments.out.suffix.lower() == ".html":
+            raise InvalidParams("A score has no HTML page yet.", "Use .jsonl or .csv.")
+    if not 1 <= arguments.top <= 1000:
+        raise InvalidParams(f"--top {arguments.top} is out of range.", "Ask for 1 to 1,000.")
+    text = read_text(arguments.text, arguments.text_file)
+    model = open_model(arguments.model)
+    trace = score(model, text, prompt=arguments.prompt, top=arguments.top)
+    if arguments.out is not None:
+        write_file(arguments.out, (trace,), "")
+        say_written(arguments.out, (trace,))
+    else:
+        print(token_table(trace))
+    return 0

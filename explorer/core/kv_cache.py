@@ -1,0 +1,269 @@
+"""Rows that advance together over one key-value cache.
+
+Shapes: a layer caches keys and values [rows, kv_heads, length, head_dim]; all rows have the
+same length, so there is no padding and no attention mask, and position `length` is next for
+every one of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.fair_lock import FairLock
+
+PREFILL_CHUNK = 512
+"""Tokens of the prompt read between two chances to cancel."""
+
+MIN_SPARE = 64
+"""Free places, in tokens, left when a cache has to grow."""
+
+
+class GrowingStore:
+    """A tensor [rows, heads, length, dim] that grows along `length` in place.
+
+    Appending to it copies the new tokens only; joining two tensors, as transformers'
+    dynamic layer does, copies everything once a token.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        rows, heads, _, dim = like.shape
+        self._buffer = like.new_empty((rows, heads, 0, dim))
+        self._length = 0
+
+    @property
+    def view(self) -> Tensor:
+        """What is stored, [rows, heads, length, dim]; a view, valid until the next change."""
+        return self._buffer[:, :, : self._length]
+
+    def _roomy(self, rows: int, length: int) -> Tensor:
+        """An uninitialised buffer for `length` tokens and at least half as many to come."""
+        _, heads, _, dim = self._buffer.shape
+        return self._buffer.new_empty((rows, heads, length + max(MIN_SPARE, length // 2), dim))
+
+    def append(self, new: Tensor) -> Tensor:
+        """Add `new`, [rows, heads, n, dim], and return the view of everything."""
+        length = self._length + new.shape[2]
+        if length > self._buffer.shape[2]:
+            grown = self._roomy(self._buffer.shape[0], length)
+            grown[:, :, : self._length] = self.view
+            self._buffer = grown
+        self._buffer[:, :, self._length : length] = new
+        self._length = length
+        return self.view
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Make row i the old row `rows[i]` (int64 [new rows], on the CPU, repeats allowed).
+
+        Where most rows stay, as when one beam of several lanes branches, only the others
+        are written, in place; otherwise all are copied, once.
+        """
+        moved = (rows != torch.arange(len(rows))).nonzero()[:, 0]
+        device = self._buffer.device
+        if len(rows) == self._buffer.shape[0] and 2 * len(moved) <= len(rows):
+            news = self.view.index_select(0, rows[moved].to(device))  # read before any write
+            self.view.index_copy_(0, moved.to(device), news)
+            return self.view
+        taken = self._roomy(len(rows), self._length)
+        torch.index_select(self.view, 0, rows.to(device), out=taken[:, :, : self._length])
+        self._buffer = taken
+        return self.view
+
+    def drop_last(self, tokens: int) -> Tensor:
+        """Forget the last `tokens` tokens."""
+        self._length = max(0, self._length - tokens)
+        return self.view
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # its __init_subclass__
+    """transformers' full-attention cache layer, without a copy of the cache a token.
+
+    `keys` and `values` are views of two stores, so all that reads them keeps working.
+    """
+
+    _key_store: GrowingStore
+    _value_store: GrowingStore
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Take rows, heads, head size, dtype and device from the first states."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self._key_store, self._value_store = GrowingStore(key_states), GrowingStore(value_states)
+        self.keys, self.values = self._key_store.view, self._value_store.view
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Append states [rows, kv_heads, n, head_dim] and return all keys and values."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        keys, values = self._key_store.append(key_states), self._value_store.append(value_states)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Make row i the old row `beam_idx[i]`; repeats fan a row out."""
+        if self.get_seq_length() > 0:
+            rows = beam_idx.to("cpu")
+            self.keys, self.values = self._key_store.take(rows), self._value_store.take(rows)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """The same as `reorder_cache`, under transformers' other name."""
+        self.reorder_cache(indices)
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Repeat every row `repeats` times, copies side by side."""
+        if self.get_seq_length() > 0:
+            rows = torch.arange(self._key_store.view.shape[0])
+            self.reorder_cache(rows.repeat_interleave(repeats))
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Forget the last `|tokens_to_remove|` tokens (transformers passes it negative)."""
+        if self.is_initialized:
+            tokens = abs(tokens_to_remove)
+            self.keys = self._key_store.drop_last(tokens)
+            self.values = self._value_store.drop_last(tokens)
+
+
+def new_cache(model: PreTrainedModel) -> DynamicCache:
+    """The cache that suits the model's layers.
+
+    Only plain full-attention layers are replaced by ours; sliding-window, recurrent and
+    hybrid ones stay as transformers builds them.
+    """
+    cache = DynamicCache(config=model.config)
+    cache.layers = [
+        GrowingLayer() if type(layer) is DynamicLayer else layer  # type: ignore[no-untyped-call]
+        for layer in cache.layers
+    ]
+    return cache
+
+
+class KVBatch:
+    """The `Batch` of a transformers causal language model.
+
+    Args:
+        model: the model, in evaluation mode.
+        lock: taken for each forward, so that several runs share the model in turns.
+        context_length: tokens it can read; 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        lock: AbstractContextManager[None] | None = None,
+        context_length: int = 0,
+    ) -> None:
+        self._model = model
+        self._lock = lock if lock is not None else FairLock()
+        self._context_length = context_length
+        self._cache = new_cache(model)
+        self._rows = 0
+        self._length = 0
+        # A few models compute the logits of every position, whatever they are asked for.
+        takes = inspect.signature(model.forward).parameters
+        self._can_keep = "logits_to_keep" in takes
+
+    @property
+    def rows(self) -> int:
+        """Number of sequences held; 0 before the prompt was read."""
+        return self._rows
+
+    @property
+    def length(self) -> int:
+        """Tokens in each row, the prompt included."""
+        return self._length
+
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+        """Read the prompt at batch 1, in chunks of `PREFILL_CHUNK` tokens.
+
+        Yields None after each chunk but the last, then float32 logits [1, vocab].
+
+        Raises:
+            InvalidParams: if the prompt is empty, or a token is none of the model's.
+            NotCapable: if it is longer than the model's context.
+        """
+        if self._rows:
+            raise ValueError("this batch has read its prompt already")
+        if not prompt_ids:
+            raise InvalidParams("The prompt has no tokens.", "Give at least one.")
+        self.check(prompt_ids)
+        for first in range(0, len(prompt_ids), PREFILL_CHUNK):
+            chunk = prompt_ids[first : first + PREFILL_CHUNK]
+            logits = self.forward([chunk])[:, -1]
+            self._rows = 1
+            yield logits if self._length == len(prompt_ids) else None
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep, repeat and reorder rows: new row i is old row `rows[i]`.
+
+        One copy of the cache, none where nothing changes.
+
+        Raises:
+            IndexError: if there is no such row; nothing is changed then.
+        """
+        if not all(0 <= row < self._rows for row in rows):
+            raise IndexError(f"rows {list(rows)} of a batch with {self._rows} rows")
+        if list(rows) == list(range(self._rows)):
+            return
+        index = torch.LongTensor(list(rows))
+        with self._lock, torch.inference_mode():
+            self._cache.reorder_cache(index)
+        self._rows = len(rows)
+
+    def step(self, token_ids: Sequence[int]) -> Tensor:
+        """Append one token to every row; float32 logits [rows, vocab] of the next.
+
+        Raises:
+            ValueError: if there is not exactly one token a row.
+            NotCapable: if the rows are as long as the model's context.
+        """
+        if len(token_ids) != self._rows:
+            raise ValueError(f"{len(token_ids)} tokens for {self._rows} rows")
+        self._check_room(1)
+        return self.forward([[token_id] for token_id in token_ids])[:, -1]
+
+    def forward(self, token_ids: Sequence[Sequence[int]], keep: int = 1) -> Tensor:
+        """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""
+        ids = torch.tensor(token_ids, device=self._model.device)
+        options = {"logits_to_keep": keep} if self._can_keep else {}
+        with self._lock, torch.inference_mode():
+            answer = self._model(
+                input_ids=ids, past_key_values=self._cache, use_cache=True, **options
+            )
+            logits: Tensor = answer.logits[:, -keep:].float()
+        self._length += ids.shape[1]
+        return logits
+
+    def _check_room(self, tokens: int) -> None:
+        limit, length = self._context_length, self._length + tokens
+        if limit and length > limit:
+            raise NotCapable(
+                f"{length} tokens were asked of a model that reads at most {limit}.",
+                "Shorten the prompt or ask for fewer new tokens.",
+            )
+
+    def check(self, token_ids: Sequence[int]) -> None:
+        """Refuse what the model cannot read.
+
+        Raises:
+            InvalidParams: if a token is none of the model's.
+            NotCapable: if there are more of them than its context has room for.
+        """
+        self._check_room(len(token_ids))
+        weight = self._model.get_input_embeddings().weight
+        assert isinstance(weight, Tensor)
+        known = weight.shape[0]
+        wrong = next((i for i in token_ids if not 0 <= i < known), None)
+        if wrong is not None:
+            raise InvalidParams(
+                f"Token id {wrong} is none of the model's {known}.",
+                "Ids belong to one tokenizer: use the one of this model.",
+            )

@@ -1,0 +1,384 @@
+"""Causal language models of transformers behind the engine's narrow door.
+
+The only `from_pretrained` of the project. Weights are safetensors, code that comes with a model
+is never run, and nothing is fetched: `explorer.services.model_sources` finds the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.modeling_gguf_pytorch_utils import (
+    TENSOR_PROCESSORS,
+    TensorProcessor,
+    get_gguf_hf_weights_map,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+from transformers.utils import logging as transformers_logging
+
+from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
+from explorer.core.fair_lock import FairLock
+from explorer.core.handle import Capability, Tokenizer
+from explorer.core.hf_tokenizer import HFTokenizer
+from explorer.core.kv_cache import PREFILL_CHUNK, KVBatch
+from explorer.core.packed_linear import pack_linears
+from explorer.core.progress import Progress
+from explorer.core.types import ModelInfo
+from explorer.core.weight_files import (
+    kv_bytes_per_token,
+    read_headers,
+    weight_files,
+    weights_digest,
+)
+
+__all__ = ["HFModel", "HFTokenizer", "Origin", "choose_dtype", "convert_gguf", "load_local"]
+
+SCORE_CHUNK = 128
+"""Positions whose logits are held at once while scoring: 25 MB for 49,152 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where weights came from; what is unknown is empty and, for the digest, computed."""
+
+    revision: str = ""
+    digest: str = ""
+    licence: str = "unknown"
+    source: str = ""
+
+
+class HFModel:
+    """A loaded transformers model as a `ModelHandle`.
+
+    Attributes:
+        model: the module itself, in evaluation mode.
+
+    Args:
+        model: any causal language model whose forward takes a cache.
+        tokenizer: its tokenizer.
+        info: which model it is.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Tokenizer, info: ModelInfo) -> None:
+        self.model: PreTrainedModel = model.train(False)
+        self._tokenizer = tokenizer
+        self._info = info
+        self._lock = FairLock()
+
+    @classmethod
+    def from_parts(
+        cls, model: PreTrainedModel, tokenizer: Tokenizer, *, id: str = "in-memory"
+    ) -> HFModel:
+        """A handle on parts that are loaded already; its digest is that of the state dict."""
+        origin = Origin(digest=state_digest(model), source="given in memory")
+        return cls(model, tokenizer, describe(model, id, origin))
+
+    @property
+    def info(self) -> ModelInfo:
+        """Which model, exactly."""
+        return self._info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Its tokenizer."""
+        return self._tokenizer
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Every cache of transformers can select rows."""
+        return frozenset({Capability.CACHE_SELECT})
+
+    def open_batch(self) -> KVBatch:
+        """A new, empty batch; all batches of a model take turns, one forward at a time."""
+        return KVBatch(self.model, self._lock, self._info.context_length)
+
+    def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
+        """Teacher-forced laws of the tokens from `start` on, `SCORE_CHUNK` at a time.
+
+        Yields (position, logits): row i of the float32 logits [n, vocab] is the law of token
+        `position + i`, given all tokens before it.
+
+        Raises:
+            InvalidParams: if `start` is not within 1 … len(token_ids).
+            NotCapable: if the sequence is longer than the model's context.
+        """
+        last = len(token_ids)
+        if not 1 <= start <= last:
+            raise InvalidParams(
+                f"Scoring cannot start at position {start} of {last} tokens.",
+                "The first token has no law: start at 1 or later.",
+            )
+        batch = self.open_batch()
+        batch.check(token_ids)
+        # The law of a token is known once the one before it was read; the last need not be.
+        for first in range(0, start - 1, PREFILL_CHUNK):
+            batch.forward([token_ids[first : min(first + PREFILL_CHUNK, start - 1)]])
+        for first in range(start - 1, last - 1, SCORE_CHUNK):
+            chunk = token_ids[first : min(first + SCORE_CHUNK, last - 1)]
+            yield first + 1, batch.forward([chunk], keep=len(chunk))[0]
+
+
+def describe(model: PreTrainedModel, id: str, origin: Origin) -> ModelInfo:
+    """What is to be said of a loaded model."""
+    weights = list(model.parameters())
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    text_config = model.config.get_text_config(decoder=True)
+    width = getattr(head, "out_features", None) or text_config.vocab_size
+    dtype = model.dtype
+    return ModelInfo(
+        id=id,
+        revision=origin.revision,
+        digest=origin.digest,
+        dtype=str(dtype).removeprefix("torch."),
+        device=str(model.device),
+        vocab_size=int(width),
+        context_length=int(getattr(text_config, "max_position_embeddings", 0) or 0),
+        licence=origin.licence,
+        source=origin.source,
+        parameters=sum(weight.numel() for weight in weights),
+        kv_bytes_per_token=kv_bytes_per_token(text_config.to_dict(), dtype.itemsize),
+    )
+
+
+def state_digest(model: torch.nn.Module) -> str:
+    """Digest ("sha256:…") of the names, types, shapes and bytes of all tensors, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(data.numpy().tobytes())
+    return "sha256:" + digest.hexdigest()
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """The type to hold a model in.
+
+    bfloat16 where a CUDA card computes in it; float32 everywhere else. Older cards only
+    imitate bfloat16, and float16 overflows in models trained in bfloat16. On Apple's GPUs
+    (mps) wrong numbers without an error were reported for the half types, and on a CPU they
+    are no faster.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
+
+
+def load_local(
+    folder: Path,
+    *,
+    id: str,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    origin: Origin | None = None,
+    pack: bool = True,
+) -> HFModel:
+    """Load a folder with config.json, a tokenizer and safetensors.
+
+    Args:
+        folder: the folder; nothing outside it is read, nothing is fetched.
+        id: the name the model was asked for by.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        dtype: None for `choose_dtype`.
+        origin: what is known of the weights; their digest is computed where it is not.
+        pack: lay the weights out for a few rows on a CPU; the module cannot be trained then.
+
+    Raises:
+        ModelUnavailable: if something is missing, damaged, pickled or needs code of its own.
+        NotCapable: if it is no causal language model.
+    """
+    check_config(folder)
+    files = weight_files(folder)
+    read_headers(files)
+    origin = origin or Origin(source=str(folder))
+    if not origin.digest:
+        origin = Origin(origin.revision, weights_digest(files), origin.licence, origin.source)
+    place = torch.device(device)
+    model = _load_weights(folder, dtype or choose_dtype(place)).to(place)  # type: ignore[arg-type]  # transformers' decorator hides `self`
+    tokenizer = HFTokenizer(_load_tokenizer(folder), configured_ends(model))
+    info = describe(model, id, origin)
+    if pack:
+        pack_linears(model)
+    return HFModel(model, tokenizer, info)
+
+
+def check_config(folder: Path) -> None:
+    """Refuse what is no causal language model that transformers knows by itself.
+
+    Raises:
+        ModelUnavailable: if config.json is missing or unreadable, or names its own code.
+        NotCapable: if the model reads both ways, or encodes and decodes, or makes no text.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text("utf-8"))
+        kind = str(config["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(
+            f"{folder} has no readable config.json: {error}.",
+            "Give a folder as transformers' save_pretrained writes it.",
+        ) from error
+    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    if named is None and "auto_map" in config:
+        raise ModelUnavailable(
+            f"The model in {folder} brings its own code ({kind}), and that is never run.",
+            "Choose a model that transformers supports by itself.",
+        )
+    classes = {named} if isinstance(named, str) else set(named or ())
+    stated = set(config.get("architectures") or classes)
+    # Encoders such as BERT are listed as causal too: for use inside another model.
+    reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
+    if not classes & stated or reads_both_ways or config.get("is_encoder_decoder"):
+        raise NotCapable(
+            f"{folder} holds a {' / '.join(sorted(stated)) or kind}, which does not continue"
+            " text token by token.",
+            "Choose a causal language model (GPT-2, Llama, Qwen, Gemma, …).",
+        )
+
+
+def convert_gguf(path: Path, folder: Path, progress: Progress) -> None:
+    """Write what a GGUF file holds as a model folder with float32 safetensors.
+
+    Each tensor is dequantised and renamed with transformers' own tables. Its loader does the
+    same, but needs one more package, and what it loads refuses to be saved.
+
+    Args:
+        path: the file.
+        folder: an existing, empty folder.
+        progress: told how far it is.
+
+    Raises:
+        ModelUnavailable: if the file cannot be read or its architecture is unknown.
+    """
+    source: dict[str, Any] = {"gguf_file": path.name, **_LOCAL}
+    try:
+        progress("Reading the GGUF file", 0.0)
+        reader = gguf.GGUFReader(path)
+        config = AutoConfig.from_pretrained(path.parent, **source)
+        progress("Reading its tokenizer", 0.3)
+        AutoTokenizer.from_pretrained(path.parent, **source).save_pretrained(folder)
+        progress("Dequantising", 0.6)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        tensors = _dequantised(reader, model, progress)
+        progress("Writing the weights", 0.95)
+        weights = folder / "model.safetensors"
+        save_file(tensors, weights, metadata={"format": "pt"})
+        weights.chmod(0o644)  # written for its owner alone, where a cache may be shared
+        config.architectures = [type(model).__name__]
+        config.dtype = torch.float32
+        config.save_pretrained(folder)
+        if model.generation_config is not None:
+            model.generation_config.save_pretrained(folder)
+    except OSError:
+        raise  # no space, no permission: the caller knows the place
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _dequantised(reader: Any, model: Any, progress: Progress) -> dict[str, Tensor]:
+    """All tensors of a GGUF file in float32, under the model's names."""
+    architecture = reader.get_field("general.architecture").contents()
+    config = model.config.to_dict()
+    kind: Any = TENSOR_PROCESSORS.get(architecture, TensorProcessor)
+    processor = kind(config=config)
+    names = get_gguf_hf_weights_map(model, processor)
+    # Processors of mixtures of experts collect their parts in "tensors" by themselves.
+    parsed: dict[str, Any] = {"config": config, "tensors": {}}
+    for i, tensor in enumerate(reader.tensors):
+        progress("Dequantising", 0.7 + 0.25 * i / len(reader.tensors))
+        result = processor.process(
+            weights=gguf.dequantize(tensor.data, tensor.tensor_type),
+            name=tensor.name,
+            tensor_key_mapping=names,
+            parsed_parameters=parsed,
+        )
+        if result.name in names:
+            weights = np.array(result.weights, dtype=np.float32)  # a copy that owns its data
+            parsed["tensors"][names[result.name]] = torch.from_numpy(weights)
+    tensors: dict[str, Tensor] = parsed["tensors"]
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+
+
+def configured_ends(model: PreTrainedModel) -> frozenset[int]:
+    """The end tokens that the model's configurations name; each may name several."""
+    generation = getattr(model, "generation_config", None)
+    named = [getattr(c, "eos_token_id", None) for c in (generation, model.config) if c is not None]
+    lists = [n if isinstance(n, (list, tuple)) else [n] for n in named if n is not None]
+    return frozenset(int(token_id) for ids in lists for token_id in ids)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bars of transformers on the terminal meanwhile."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+_LOCAL: dict[str, Any] = {
+    "local_files_only": True,
+    # Not left out: transformers would then ask on the terminal whether to run a model's code.
+    "trust_remote_code": False,
+}
+
+
+def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    with _without_bars():
+        try:
+            config = AutoConfig.from_pretrained(folder, **_LOCAL)
+            # sdpa has no soft cap on its scores (Gemma 2) and would fail at the first token.
+            capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                attn_implementation="eager" if capped else "sdpa",
+                output_loading_info=True,
+                **_LOCAL,
+            )
+        except Exception as error:
+            raise _unreadable(folder, error) from error
+    model, report = loaded
+    lost = sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"])
+    if lost:  # transformers would fill them with random numbers
+        raise ModelUnavailable(
+            f"The weights in {folder} lack {len(lost)} tensors of the model: {lost[0]}.",
+            "Fetch the model again.",
+        )
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    except Exception as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(place: Path, error: Exception) -> ModelUnavailable:
+    """The libraries below raise whatever they like, bare `Exception` included."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelUnavailable(
+        f"The model in {place} cannot be loaded: {reason}",
+        "Check that it is complete and that this version of transformers knows it.",
+    )

@@ -1,0 +1,1 @@
+"""Results to figures, wire lines and pages: pure functions, no Gradio."""

@@ -1,0 +1,1 @@
+"""State, threads and files: models, runs, sessions, exports; no Gradio."""

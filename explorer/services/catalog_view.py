@@ -1,0 +1,73 @@
+"""The catalogue as plain data: what `decoders --json`, the editor and the README read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from explorer.core.decoder import StageInfo
+from explorer.core.params import allowed, describe
+from explorer.decoders import CATALOG
+from explorer.decoders.spec import parse
+
+
+def catalog_json() -> list[dict[str, object]]:
+    """Every decoder and processor with its parameters, bounds, defaults and paper."""
+    return [_entry(info) for info in CATALOG.items()]
+
+
+def _entry(info: StageInfo) -> dict[str, object]:
+    params = []
+    for field in describe(info.params):
+        entry = asdict(field)
+        entry["neutral"] = info.neutral.get(field.name)
+        params.append(entry)
+    return {
+        "name": info.name,
+        "title": info.title,
+        "family": info.family,
+        "kind": info.kind,
+        "summary": info.summary,
+        "look_for": info.look_for,
+        "paper": info.source,
+        "url": paper_url(info.source),
+        "example": parse(info.name).canonical,
+        "keeps_argmax": info.keeps_argmax,
+        "params": params,
+    }
+
+
+def paper_url(source: str) -> str:
+    """Where a source that names an arXiv paper can be read; "" for others.
+
+    >>> paper_url("Lan et al., Momentum Decoding, arXiv:2212.02175")
+    'https://arxiv.org/abs/2212.02175'
+    """
+    _, found, identifier = source.partition("arXiv:")
+    return f"https://arxiv.org/abs/{identifier.split(',')[0].split(';')[0]}" if found else ""
+
+
+def catalog_table() -> str:
+    """The README's table of decoders, in Markdown."""
+    rows = [
+        "| name | what it does | parameters (default; allowed) | source |",
+        "|---|---|---|---|",
+    ]
+    for info in CATALOG.items():
+        rows.append(
+            f"| `{info.name}` | {info.summary} | {_parameters(info)} | {_source(info.source)} |"
+        )
+    return "\n".join(rows)
+
+
+def _parameters(info: StageInfo) -> str:
+    from_fields = [f"`{f.name}` ({_plain(f.default)}; {allowed(f)})" for f in describe(info.params)]
+    return ", ".join(from_fields) or "none"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _source(source: str) -> str:
+    url = paper_url(source)
+    return f"[{source}]({url})" if url else source

@@ -1,0 +1,278 @@
+"""What the page asks for: one object that holds models, sessions and the catalogue."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
+from explorer.core.handle import ModelHandle
+from explorer.core.trace_io import write_traces
+from explorer.core.trace_schema import to_entry
+from explorer.render.export_html import export_page
+from explorer.services.catalog_view import catalog_json
+from explorer.services.export import to_csv
+from explorer.services.generation import Run, RunOptions
+from explorer.services.live import FRAME_S, Frame, LiveRun
+from explorer.services.model_pool import ModelPool, ModelStatus
+from explorer.services.presets import EXAMPLES, PRESETS
+from explorer.services.scoring import score
+from explorer.services.sessions import Sessions
+from explorer.services.settings import Settings
+
+MAX_PROMPT_CHARS = 200_000
+MAX_TOP = 50
+MAX_STOP_STRINGS = 16
+API_UPDATE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """One press of Run; the terms are those of `RunOptions`."""
+
+    model: str
+    prompt: str
+    template: str
+    specs: tuple[str, ...]
+    max_new_tokens: int = 128
+    seed: int = -1
+    coupled: bool = False
+    top: int = 10
+    stop_on_loop: bool = False
+    stop_strings: tuple[str, ...] = ()
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReport:
+    """What the model will make of a prompt.
+
+    Attributes:
+        tokens: how many it will read; None while the model is not loaded.
+        template_text: the text as it will be tokenised.
+        bos: "yes", "no" or "" where it is not known.
+        warnings: sentences.
+    """
+
+    tokens: int | None
+    template_text: str
+    bos: str
+    warnings: tuple[str, ...]
+
+
+class Services:
+    """Everything below the page.
+
+    Args:
+        settings: read once.
+        pool: the models.
+    """
+
+    def __init__(self, settings: Settings, pool: ModelPool) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.default_model = settings.model
+        self._sessions = Sessions()
+
+    def catalog_json(self) -> list[dict[str, object]]:
+        """Every stage with its parameters."""
+        return catalog_json()
+
+    def presets(self) -> dict[str, list[str]]:
+        """Sets of lanes by name."""
+        return {name: list(specs) for name, specs in PRESETS.items()}
+
+    def examples(self) -> list[dict[str, str | int]]:
+        """Prompts that run on one click."""
+        return [
+            {
+                "label": e.label,
+                "prompt": e.prompt,
+                "template": e.template,
+                "preset": e.preset,
+                "max_new_tokens": e.max_new_tokens,
+            }
+            for e in EXAMPLES
+        ]
+
+    def model_names(self) -> list[str]:
+        """Models to offer; any Hub id, folder or .gguf path may be typed too."""
+        return self.pool.names()
+
+    def model_status(self, name: str) -> ModelStatus:
+        """How far a model is; returns at once."""
+        return self.pool.status(name)
+
+    def start_loading(self, name: str) -> None:
+        """Begin to load a model; returns at once."""
+        self.pool.start_loading(name)
+
+    def inspect_prompt(
+        self, model: str, prompt: str, template: str, max_new_tokens: int
+    ) -> PromptReport:
+        """What the model will make of a prompt, with warnings; never loads anything."""
+        warnings = []
+        if prompt != prompt.rstrip(" ") and template == "raw":
+            warnings.append(
+                "The prompt ends with a space. Most tokenizers put the space in front of the "
+                "next word, so the model meets an unusual token here: delete it if unsure."
+            )
+        handle = self.pool.ready(model)
+        if handle is None:
+            return PromptReport(None, prompt, "", tuple(warnings))
+        tokenizer = handle.tokenizer
+        if template == "chat" and not tokenizer.has_chat_template:
+            warnings.append(f"{handle.info.id} has no chat template: use raw completion.")
+            return PromptReport(None, prompt, "", tuple(warnings))
+        text = tokenizer.chat_text(prompt) if template == "chat" else prompt
+        ids = tokenizer.encode_chat(prompt) if template == "chat" else tokenizer.encode(prompt)
+        if not ids:
+            ids = [tokenizer.bos_id] if tokenizer.bos_id is not None else []
+            warnings.append("The prompt is empty: the model starts from its begin mark (BOS).")
+        limit = handle.info.context_length
+        if limit and len(ids) + max_new_tokens > limit:
+            warnings.append(
+                f"{len(ids):,} tokens and {max_new_tokens:,} new ones exceed the "
+                f"{limit:,} that {handle.info.id} reads: shorten one of them."
+            )
+        bos = "yes" if ids and ids[0] == tokenizer.bos_id else "no"
+        return PromptReport(len(ids), text, bos, tuple(warnings))
+
+    def run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
+        """Run a request in a session's name; a run under way there is cancelled first.
+
+        Closing the iterator ends the run. What was made is kept for `export`.
+
+        Raises:
+            ExplorerError: for a request that cannot begin; the earlier result stays.
+        """
+        self._check(request)
+        cancel = self._sessions.begin(session)
+        handle = yield from self._await_model(request.model, cancel)
+        if handle is None:
+            return
+        options = RunOptions(
+            max_new_tokens=request.max_new_tokens,
+            seed=request.seed,
+            coupled=request.coupled,
+            top=request.top,
+            stop_on_loop=request.stop_on_loop,
+            stop_strings=request.stop_strings,
+            deadline_s=min(request.deadline_s or self.settings.max_run_s, self.settings.max_run_s),
+            chat=request.template == "chat",
+        )
+        run = Run(handle, request.prompt, request.specs, options, cancel=cancel)
+        live = LiveRun(run)
+        self._sessions.store(session, run, "")
+        try:
+            yield from live.frames()
+        finally:
+            self._sessions.store(session, run, live.text)
+
+    def _check(self, request: CompareRequest) -> None:
+        if len(request.prompt) > MAX_PROMPT_CHARS:
+            raise InvalidParams(
+                f"The prompt has {len(request.prompt):,} characters.",
+                f"At most {MAX_PROMPT_CHARS:,} are read.",
+            )
+        limit = self.settings.max_new_tokens
+        if not 1 <= request.max_new_tokens <= limit:
+            raise InvalidParams(
+                f"{request.max_new_tokens} new tokens were asked for.", f"Ask for 1 to {limit:,}."
+            )
+        if not 1 <= request.top <= MAX_TOP:
+            raise InvalidParams(
+                f"{request.top} alternatives a token were asked for.", f"Ask for 1 to {MAX_TOP}."
+            )
+        if len(request.stop_strings) > MAX_STOP_STRINGS:
+            raise InvalidParams(
+                f"{len(request.stop_strings)} stop strings were given.",
+                f"At most {MAX_STOP_STRINGS} are watched.",
+            )
+
+    def _await_model(
+        self, name: str, cancel: threading.Event
+    ) -> Generator[Frame, None, ModelHandle | None]:
+        """Frames that tell how far the model is, until it is there; None if cancelled."""
+        self.pool.start_loading(name)
+        while (handle := self.pool.ready(name)) is None:
+            status = self.pool.status(name)
+            if status.state == "failed":
+                raise ModelUnavailable(status.error, status.hint)
+            share = "" if status.fraction is None else f" {status.fraction:.0%}"
+            yield Frame("", None, f"Loading {name}: {status.what}{share}")
+            if cancel.wait(FRAME_S):
+                return None
+        return handle
+
+    def compare_traces(
+        self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int
+    ) -> Iterator[list[dict[str, object]]]:
+        """Traces so far as JSON objects, one a decoder, twice a second; the last is complete."""
+        request = CompareRequest(
+            model=model or self.default_model,
+            prompt=prompt,
+            template="raw",
+            specs=tuple(decoders),
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+        )
+        self._check(request)
+        handle = self.pool.get(request.model)
+        options = RunOptions(
+            max_new_tokens=max_new_tokens, seed=seed, deadline_s=self.settings.max_run_s
+        )
+        run = Run(handle, prompt, request.specs, options)
+        told = time.monotonic()
+        for _ in run.columns():
+            if time.monotonic() - told >= API_UPDATE_S:
+                yield [to_entry(trace) for trace in run.traces()]
+                told = time.monotonic()
+        yield [to_entry(trace) for trace in run.traces()]
+
+    def score_trace(self, text: str, model: str) -> dict[str, object]:
+        """A teacher-forced trace of given text as a JSON object."""
+        if len(text) > MAX_PROMPT_CHARS:
+            raise InvalidParams(
+                f"The text has {len(text):,} characters.", f"At most {MAX_PROMPT_CHARS:,} are read."
+            )
+        return to_entry(score(self.pool.get(model or self.default_model), text))
+
+    def stop(self, session: str) -> None:
+        """End a session's run within a token; everything made stays."""
+        self._sessions.stop(session)
+
+    def forget(self, session: str) -> None:
+        """The tab was closed."""
+        self._sessions.forget(session)
+
+    def export(self, session: str, kind: str) -> Path:
+        """A file of the session's latest run.
+
+        Args:
+            session: whose.
+            kind: "jsonl", "csv" or "html".
+
+        Raises:
+            NotCapable: where there is no run yet.
+        """
+        found = self._sessions.get(session)
+        if found is None or found.run is None:
+            raise NotCapable("There is nothing to save yet.", "Run a prompt first.")
+        folder = Path(tempfile.mkdtemp(prefix="explorer-"))
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = folder / f"explorer-{stamp}.{kind}"
+        traces = found.run.traces()
+        if kind == "jsonl":
+            write_traces(path, traces)
+        elif kind == "csv":
+            path.write_text(to_csv(traces), encoding="utf-8")
+        elif kind == "html":
+            path.write_text(export_page(found.ndjson), encoding="utf-8")
+        else:
+            raise InvalidParams(f"'{kind}' is no export format.", "Use jsonl, csv or html.")
+        return path

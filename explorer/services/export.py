@@ -1,0 +1,123 @@
+"""Traces as files of other kinds: CSV and Parquet, one row a token."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.trace_io import write_traces
+from explorer.core.types import Trace
+
+SUFFIXES = (".jsonl", ".csv", ".parquet", ".html")
+
+COLUMNS = (
+    "trace",
+    "decoder",
+    "seed",
+    "index",
+    "token_id",
+    "piece",
+    "surprisal_nats",
+    "entropy_nats",
+    "varentropy_nats2",
+    "rank",
+    "sampling_surprisal_nats",
+    "sampling_entropy_nats",
+    "support_size",
+    "stop_reason",
+)
+
+
+def token_rows(traces: Iterable[Trace]) -> Iterator[tuple[object, ...]]:
+    """One row a token, in the order of `COLUMNS`."""
+    for number, trace in enumerate(traces):
+        for step in trace.steps:
+            yield (
+                number,
+                trace.decoder,
+                trace.seed,
+                step.index,
+                step.token_id,
+                trace.pieces.get(step.token_id, ""),
+                step.surprisal,
+                step.entropy,
+                step.varentropy,
+                step.rank,
+                step.sampling_surprisal,
+                step.sampling_entropy,
+                step.support_size,
+                str(trace.stop_reason),
+            )
+
+
+def to_csv(traces: Iterable[Trace]) -> str:
+    """A CSV table, nats throughout.
+
+    Pieces are JSON strings: spaces and line breaks stay visible, and no piece such as "=1+1"
+    can be taken for a formula by a spreadsheet.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    place = COLUMNS.index("piece")
+    for row in token_rows(traces):
+        quoted = json.dumps(row[place], ensure_ascii=False)
+        writer.writerow([*row[:place], quoted, *row[place + 1 :]])
+    return out.getvalue()
+
+
+def write_parquet(path: Path, traces: Iterable[Trace]) -> None:
+    """A Parquet table, one row a token.
+
+    Raises:
+        NotCapable: where pyarrow, an optional extra, is not installed.
+    """
+    try:
+        arrow: Any = importlib.import_module("pyarrow")
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise NotCapable(
+            "Parquet needs pyarrow, which is not installed.", "Run: pip install pyarrow"
+        ) from None
+    columns = list(zip(*token_rows(traces), strict=True))
+    table = arrow.table(dict(zip(COLUMNS, map(list, columns), strict=True)))
+    parquet.write_table(table, path)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file name whose suffix says no known format, before any work is done.
+
+    Raises:
+        InvalidParams: naming the suffixes that are known.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidParams(
+            f"'{path.name}' ends in no known format.", f"Use one of: {', '.join(SUFFIXES)}."
+        )
+    if not path.parent.is_dir():
+        raise InvalidParams(f"There is no folder '{path.parent}'.", "Make it first.")
+
+
+def write_file(path: Path, traces: tuple[Trace, ...], page: str) -> None:
+    """Write traces in the format that the file's suffix names.
+
+    Args:
+        path: .jsonl, .csv, .parquet or .html.
+        traces: what to write.
+        page: the self-contained page, for .html.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".jsonl":
+        write_traces(path, traces)
+    elif suffix == ".csv":
+        path.write_text(to_csv(traces), encoding="utf-8")
+    elif suffix == ".parquet":
+        write_parquet(path, traces)
+    else:
+        path.write_text(page, encoding="utf-8")

@@ -1,0 +1,239 @@
+"""Prompts and specs in, columns and traces out: what the page, the commands and Python share."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+
+from explorer.core import engine
+from explorer.core.errors import InvalidParams
+from explorer.core.handle import ModelHandle
+from explorer.core.loops import LoopThresholds
+from explorer.core.noise import lane_keys
+from explorer.core.recorder import LaneLabel, Recorder, RunFacts
+from explorer.core.types import Column, Prompt, StopReason, Trace
+from explorer.core.watchers import LoopWatcher, StopStringWatcher
+from explorer.decoders.spec import Chain, parse
+
+MAX_LANES = 8
+MAX_ROWS = 64
+RANDOM_SEED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run; see `explorer.core.engine.Request` for the terms.
+
+    Attributes:
+        max_new_tokens: most tokens a lane may take.
+        seed: any integer; -1 draws one, and the one drawn is written in the traces.
+        coupled: the same noise in all lanes.
+        top: alternatives kept a token.
+        stop_on_loop: end a lane once it loops.
+        loop: what counts as a loop.
+        stop_strings: end a lane once its text holds one of them.
+        deadline_s: end all lanes after so many seconds; None sets no limit.
+        ignore_eos: go on past the end mark.
+        chat: put a prompt given as text into the model's chat template.
+    """
+
+    max_new_tokens: int = 128
+    seed: int = 0
+    coupled: bool = False
+    top: int = 10
+    stop_on_loop: bool = False
+    loop: LoopThresholds = field(default_factory=LoopThresholds)
+    stop_strings: tuple[str, ...] = ()
+    deadline_s: float | None = None
+    ignore_eos: bool = False
+    chat: bool = False
+
+
+def library_versions() -> dict[str, str]:
+    """Versions that numbers may depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("torch", "transformers"):
+        found[name] = version(name)
+    try:
+        found["explorer"] = version("generation-explorer")
+    except PackageNotFoundError:
+        found["explorer"] = "0.1.0"
+    return found
+
+
+def make_prompt(model: ModelHandle, prompt: str | Sequence[int] | Prompt, *, chat: bool) -> Prompt:
+    """A prompt as the model reads it; an empty text means BOS.
+
+    Raises:
+        InvalidParams: for a chat prompt to a model without a chat template, or an empty prompt
+            to a tokenizer with no begin or end mark.
+    """
+    if isinstance(prompt, Prompt):
+        return prompt
+    if not isinstance(prompt, str):
+        return Prompt("", tuple(prompt), "none")
+    tokenizer = model.tokenizer
+    if chat:
+        if not tokenizer.has_chat_template:
+            raise InvalidParams(f"{model.info.id} has no chat template.", "Use raw completion.")
+        return Prompt(prompt, tuple(tokenizer.encode_chat(prompt)), "chat")
+    ids = tokenizer.encode(prompt)
+    if not ids:
+        if tokenizer.bos_id is None:
+            raise InvalidParams(
+                f"The prompt is empty and {model.info.id} has no begin mark.", "Type something."
+            )
+        ids = [tokenizer.bos_id]
+    return Prompt(prompt, tuple(ids), "raw")
+
+
+class Run:
+    """One run: iterate `columns()` as far as you like, then ask for `traces()`.
+
+    Closing the iterator stops the compute; what was made stays.
+
+    Args:
+        model: a loaded model.
+        prompt: text, ids, or a made `Prompt`.
+        decoders: one spec a lane.
+        options: how to run.
+        cancel: set it from any thread to end the run within a token.
+    """
+
+    def __init__(
+        self,
+        model: ModelHandle,
+        prompt: str | Sequence[int] | Prompt,
+        decoders: Sequence[str],
+        options: RunOptions | None = None,
+        *,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        options = options or RunOptions()
+        if options.seed == RANDOM_SEED:
+            options = replace(options, seed=secrets.randbelow(2**31))
+        self.model, self.options = model, options
+        self.chains = _chains(decoders)
+        self.prompt = make_prompt(model, prompt, chat=options.chat)
+        self.cancel = cancel or threading.Event()
+        self.on_prefill: Callable[[int], None] = lambda chunk: None
+        specs = tuple(chain.canonical for chain in self.chains)
+        self._noises = lane_keys(specs, coupled=options.coupled)
+        self._eos_ids = frozenset() if options.ignore_eos else model.tokenizer.eos_ids
+        engine.check_fits(model, len(self.prompt.ids), options.max_new_tokens)
+        self.recorder = Recorder(
+            model,
+            self.prompt,
+            [LaneLabel(spec, noise) for spec, noise in zip(specs, self._noises, strict=True)],
+            RunFacts(options.seed, self._eos_ids, library_versions(), options.loop),
+        )
+
+    def columns(self) -> Iterator[Column]:
+        """Run, recording every column before it is given out."""
+        for column in engine.generate(self.model, self._request()):
+            self.recorder.add(column)
+            yield column
+
+    def traces(self) -> tuple[Trace, ...]:
+        """One trace a lane, of everything made so far."""
+        return self.recorder.traces()
+
+    def _request(self) -> engine.Request:
+        options = self.options
+        lanes = tuple(
+            engine.Lane(chain.build(), noise, self._watchers())
+            for chain, noise in zip(self.chains, self._noises, strict=True)
+        )
+        return engine.Request(
+            prompt_ids=self.prompt.ids,
+            lanes=lanes,
+            max_new_tokens=options.max_new_tokens,
+            seed=options.seed,
+            eos_ids=self._eos_ids,
+            top=options.top,
+            interrupted=self._interrupt(),
+            on_prefill=self.on_prefill,
+        )
+
+    def _watchers(self) -> tuple[engine.Watcher, ...]:
+        watchers: list[engine.Watcher] = []
+        if self.options.stop_on_loop:
+            watchers.append(LoopWatcher(self.options.loop))
+        if self.options.stop_strings:
+            watchers.append(StopStringWatcher(self.model.tokenizer, self.options.stop_strings))
+        return tuple(watchers)
+
+    def _interrupt(self) -> Callable[[], StopReason | None]:
+        limit = self.options.deadline_s
+        deadline = None if limit is None else time.monotonic() + limit
+
+        def interrupted() -> StopReason | None:
+            if self.cancel.is_set():
+                return StopReason.CANCELLED
+            if deadline is not None and time.monotonic() >= deadline:
+                return StopReason.DEADLINE
+            return None
+
+        return interrupted
+
+
+def _chains(decoders: Sequence[str]) -> tuple[Chain, ...]:
+    if isinstance(decoders, str):
+        decoders = [decoders]
+    if not 1 <= len(decoders) <= MAX_LANES:
+        raise InvalidParams(
+            f"{len(decoders)} decoding methods were asked for.", f"A run takes 1 to {MAX_LANES}."
+        )
+    chains = tuple(parse(spec) for spec in decoders)
+    rows = sum(chain.build().width for chain in chains)
+    if rows > MAX_ROWS:
+        raise InvalidParams(
+            f"These lanes hold {rows} rows at once.", f"At most {MAX_ROWS}: make beams narrower."
+        )
+    return chains
+
+
+def generate(
+    model: ModelHandle,
+    prompt: str | Sequence[int] | Prompt,
+    decoders: Sequence[str] = ("greedy",),
+    max_new_tokens: int = 128,
+    seed: int = 0,
+    options: RunOptions | None = None,
+) -> tuple[Trace, ...]:
+    """Continue a prompt under several decoding methods at once.
+
+    Args:
+        model: from `load_model`.
+        prompt: text (empty means BOS) or token ids.
+        decoders: specs, one a lane, such as "greedy" or "temperature:temperature=0.8+nucleus".
+        max_new_tokens: most tokens a lane may take.
+        seed: decides every draw; -1 draws one.
+        options: everything else; its own `max_new_tokens` and `seed` are overridden.
+
+    Returns:
+        One trace a spec, in order.
+    """
+    options = replace(options or RunOptions(), max_new_tokens=max_new_tokens, seed=seed)
+    run = Run(model, prompt, decoders, options)
+    for _ in run.columns():
+        pass
+    return run.traces()
+
+
+def stream(
+    model: ModelHandle,
+    prompt: str | Sequence[int] | Prompt,
+    decoders: Sequence[str] = ("greedy",),
+    max_new_tokens: int = 128,
+    seed: int = 0,
+    options: RunOptions | None = None,
+) -> Iterator[Column]:
+    """As `generate`, but yields every column as it is made; closing it stops the compute."""
+    options = replace(options or RunOptions(), max_new_tokens=max_new_tokens, seed=seed)
+    yield from Run(model, prompt, decoders, options).columns()

@@ -1,0 +1,205 @@
+"""Loaded models, a few at a time, shared by everybody who asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from explorer.core.errors import ExplorerError, ModelUnavailable
+from explorer.core.handle import ModelHandle
+from explorer.core.progress import Progress
+from explorer.core.types import ModelInfo
+from explorer.services.loading import load_model
+from explorer.services.model_sources import offered_names
+
+LOG = logging.getLogger("explorer")
+
+State = Literal["absent", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """How far a model is.
+
+    Attributes:
+        state: absent (nobody asked), loading, ready, or failed.
+        what: what is being done while loading.
+        fraction: which share of that, 0 to 1; None where that is unknown.
+        error: what went wrong, when failed.
+        hint: what can be done about it.
+        summary: name, dtype and device, when ready.
+    """
+
+    state: State
+    what: str = ""
+    fraction: float | None = None
+    error: str = ""
+    hint: str = ""
+    summary: str = ""
+
+
+ABSENT = ModelStatus("absent")
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One model: its status, the handle once there, and a bell for those who wait."""
+
+    status: ModelStatus = field(default_factory=lambda: ModelStatus("loading", "Starting"))
+    handle: ModelHandle | None = None
+    failure: ExplorerError | None = None
+    pinned: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+def summarise(info: ModelInfo) -> str:
+    """One line on a loaded model: "smollm2-135m · float32 · cpu · 2 cores"."""
+    cores = [f"{torch.get_num_threads()} cores"] if info.device == "cpu" else []
+    return " · ".join([info.id, info.dtype, info.device, *cores])
+
+
+class ModelPool:
+    """At most `limit` loaded models; the one not asked for longest makes room.
+
+    A run that holds a handle keeps it to its end, whatever the pool does. All methods can be
+    called from any thread, and only `get` waits.
+
+    Args:
+        limit: models held at once; those given by `add` come on top.
+        load: name and progress to a handle.
+        names: names to offer; None for those `model_sources` knows.
+    """
+
+    def __init__(
+        self,
+        limit: int = 2,
+        load: Callable[[str, Progress], ModelHandle] | None = None,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        self._limit = limit
+        self._load = load or _load
+        self._names = None if names is None else list(names)
+        self._guard = threading.Lock()
+        self._slots: OrderedDict[str, _Slot] = OrderedDict()  # last asked for comes last
+
+    def names(self) -> list[str]:
+        """Names to offer: those given to `add`, then those that can be loaded."""
+        with self._guard:
+            added = [name for name, slot in self._slots.items() if slot.pinned]
+        offered = offered_names() if self._names is None else self._names
+        return list(dict.fromkeys([*added, *offered]))
+
+    def add(self, name: str, handle: ModelHandle) -> None:
+        """Keep a model that is loaded already, for good."""
+        status = ModelStatus("ready", fraction=1.0, summary=summarise(handle.info))
+        slot = _Slot(status=status, handle=handle, pinned=True)
+        slot.done.set()
+        with self._guard:
+            self._slots[name] = slot
+
+    def status(self, name: str) -> ModelStatus:
+        """How far a model is; never waits for a load."""
+        with self._guard:
+            slot = self._slots.get(name)
+            return ABSENT if slot is None else slot.status
+
+    def ready(self, name: str) -> ModelHandle | None:
+        """The model if it is loaded, else None; never waits for a load."""
+        with self._guard:
+            slot = self._slots.get(name)
+            if slot is not None:
+                self._slots.move_to_end(name)
+            return None if slot is None else slot.handle
+
+    def start_loading(self, name: str) -> None:
+        """Begin to load a model unless it is loaded or loading; tries again after a failure."""
+        slot, is_new = self._claim(name)
+        if is_new:
+            threading.Thread(
+                target=self._fill, args=(name, slot), name=f"load {name}", daemon=True
+            ).start()
+
+    def get(self, name: str) -> ModelHandle:
+        """The model, loaded now if need be; callers at the same time share one load.
+
+        Raises:
+            ExplorerError: as the load raised it, for everybody who waited.
+        """
+        slot, is_new = self._claim(name)
+        if is_new:
+            self._fill(name, slot)
+        slot.done.wait()
+        if slot.handle is not None:
+            return slot.handle
+        failure = slot.failure
+        assert failure is not None
+        # Not the object itself: two threads would write their tracebacks into it.
+        raise type(failure)(failure.message, failure.hint) from failure
+
+    def _claim(self, name: str) -> tuple[_Slot, bool]:
+        """The slot of a name, and whether the caller is the one to fill it."""
+        with self._guard:
+            slot = self._slots.get(name)
+            if slot is not None and slot.failure is None:
+                self._slots.move_to_end(name)
+                return slot, False
+            slot = self._slots[name] = _Slot()
+            self._slots.move_to_end(name)
+            self._make_room()
+            return slot, True
+
+    def _make_room(self) -> None:
+        """Forget the models asked for longest ago; before a load, which needs their memory."""
+        loaded = [n for n, s in self._slots.items() if s.handle is not None and not s.pinned]
+        loading = sum(not s.done.is_set() for s in self._slots.values())
+        for name in loaded[: max(0, len(loaded) + loading - self._limit)]:
+            LOG.info("%s makes room for another model", name)
+            del self._slots[name]
+
+    def _fill(self, name: str, slot: _Slot) -> None:
+        """Load into a slot; whatever happens, those who wait are told."""
+
+        def progress(what: str, fraction: float | None) -> None:
+            # One assignment of a frozen value: readers see the old one or the new one.
+            slot.status = ModelStatus("loading", what, fraction)
+
+        try:
+            handle = self._load(name, progress)
+        except ExplorerError as error:
+            self._fail(name, slot, error)
+        except Exception as error:  # a fault of ours or of a library: report it, keep serving
+            LOG.exception("loading %s failed", name)
+            self._fail(name, slot, _wrapped(name, error))
+        else:
+            with self._guard:
+                slot.handle = handle
+                slot.status = ModelStatus("ready", fraction=1.0, summary=summarise(handle.info))
+        finally:
+            if slot.handle is None and slot.failure is None:  # an interrupt from the keyboard
+                self._fail(name, slot, ModelUnavailable(f"Loading {name} was interrupted."))
+            slot.done.set()
+
+    def _fail(self, name: str, slot: _Slot, error: ExplorerError) -> None:
+        LOG.warning("%s cannot be loaded: %s", name, error)
+        with self._guard:
+            slot.failure = error
+            slot.status = ModelStatus("failed", error=error.message, hint=error.hint)
+
+
+def _wrapped(name: str, error: Exception) -> ModelUnavailable:
+    wrapped = ModelUnavailable(
+        f"{name} cannot be loaded: {type(error).__name__}: {error}",
+        "The log has the details; please report it.",
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _load(name: str, progress: Progress) -> ModelHandle:
+    return load_model(name, progress=progress)

@@ -1,0 +1,79 @@
+"""Traces of text that already exists: teacher-forced, one law a token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from explorer.core.engine import check_fits
+from explorer.core.errors import InvalidParams
+from explorer.core.handle import ModelHandle
+from explorer.core.loops import find_loops
+from explorer.core.measure import Place, measure_block, measure_choices
+from explorer.core.recorder import LaneLabel, assemble
+from explorer.core.types import Noise, Prompt, StopReason, TokenStep, Trace
+from explorer.services.generation import library_versions, make_prompt
+
+SCORED = "score"
+"""Stands where a decoder spec would, in a trace of given text."""
+
+
+def score(
+    model: ModelHandle,
+    text: str | Sequence[int],
+    *,
+    prompt: str | Sequence[int] | Prompt = "",
+    top: int = 10,
+) -> Trace:
+    """A trace of given text: what the model thought of every token of it.
+
+    The sampling law is the model's law. Without a prompt the text stands after BOS, so that its
+    first token has a surprisal too.
+
+    Args:
+        model: from `load_model`.
+        text: text, or token ids.
+        prompt: what stands before it and is not scored; empty means BOS.
+        top: alternatives kept a token.
+
+    Raises:
+        InvalidParams: for a text without a token.
+        NotCapable: if prompt and text do not fit the model's context.
+    """
+    started = time.perf_counter()
+    given = make_prompt(model, prompt, chat=False)
+    ids = model.tokenizer.encode_continuation(text) if isinstance(text, str) else list(text)
+    if not ids:
+        raise InvalidParams("The text to score holds no token.", "Give some text.")
+    check_fits(model, len(given.ids), len(ids))
+    steps = _steps(model, given.ids, ids, top)
+    elapsed = time.perf_counter() - started
+    return assemble(
+        model,
+        given,
+        LaneLabel(SCORED, Noise("")),
+        steps,
+        lane=0,
+        seed=0,
+        versions=library_versions(),
+        batch_rows=1,
+        stop_reason=StopReason.MAX_NEW_TOKENS,
+        loops=find_loops(ids),
+        timing={"score_s": round(elapsed, 6), "tokens_per_s": round(len(ids) / elapsed, 3)},
+        hypotheses=(),
+    )
+
+
+def _steps(
+    model: ModelHandle, prompt_ids: Sequence[int], ids: Sequence[int], top: int
+) -> list[TokenStep]:
+    steps: list[TokenStep] = []
+    start = len(prompt_ids)
+    for position, logits in model.score([*prompt_ids, *ids], start):
+        block = measure_block(logits, top)
+        chosen = ids[position - start : position - start + block.rows]
+        measures = measure_choices(block, range(block.rows), chosen, block.logprobs)
+        for token_id, m in zip(chosen, measures, strict=True):
+            place = Place(lane=0, row=0, parent_row=0, index=len(steps), token_id=token_id)
+            steps.append(m.step(place))
+    return steps

@@ -1,0 +1,78 @@
+"""Who runs what: one live run a browser tab, its result kept for export."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from explorer.services.generation import Run
+
+
+@dataclass(slots=True)
+class Session:
+    """One tab.
+
+    Attributes:
+        cancel: set to end the tab's present run within a token.
+        run: its latest run, finished or not.
+        ndjson: what the page was sent of it.
+    """
+
+    cancel: threading.Event = field(default_factory=threading.Event)
+    run: Run | None = None
+    ndjson: str = ""
+
+
+class Sessions:
+    """Sessions by key; the least recently used are forgotten past a bound.
+
+    Args:
+        capacity: most sessions kept.
+    """
+
+    def __init__(self, capacity: int = 200) -> None:
+        self._capacity = capacity
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def begin(self, key: str) -> threading.Event:
+        """A new run begins in this tab: the one under way, if any, is cancelled.
+
+        The latest result stays until `store` replaces it.
+        """
+        with self._lock:
+            session = self._sessions.setdefault(key, Session())
+            self._sessions.move_to_end(key)
+            session.cancel.set()
+            session.cancel = threading.Event()
+            while len(self._sessions) > self._capacity:
+                _, oldest = self._sessions.popitem(last=False)
+                oldest.cancel.set()
+            return session.cancel
+
+    def store(self, key: str, run: Run, ndjson: str) -> None:
+        """Keep a tab's latest result; a forgotten tab stays forgotten."""
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is not None and session.cancel is run.cancel:
+                session.run, session.ndjson = run, ndjson
+
+    def get(self, key: str) -> Session | None:
+        """A tab's session, or None."""
+        with self._lock:
+            return self._sessions.get(key)
+
+    def stop(self, key: str) -> None:
+        """End a tab's run; what was made stays."""
+        with self._lock:
+            session = self._sessions.get(key)
+        if session is not None:
+            session.cancel.set()
+
+    def forget(self, key: str) -> None:
+        """The tab was closed."""
+        with self._lock:
+            session = self._sessions.pop(key, None)
+        if session is not None:
+            session.cancel.set()

@@ -1,0 +1,46 @@
+"""From settings to a running page."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from explorer.core.errors import ExplorerError
+from explorer.services.settings import Settings
+
+log = logging.getLogger("explorer")
+
+
+def serve(settings: Settings) -> None:
+    """Start the page and keep it up; the model loads meanwhile.
+
+    Raises:
+        SystemExit: with status 2 and one line, if the address cannot be had.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    # Read when gradio is imported: without them it asks its maker's servers for news.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from explorer.services.compare import Services  # noqa: PLC0415  # after the variables above
+    from explorer.services.model_pool import ModelPool  # noqa: PLC0415
+    from explorer.ui.app import build_app, launch_options  # noqa: PLC0415
+
+    services = Services(settings, ModelPool(settings.pool_size))
+    services.start_loading(settings.model)
+    app = build_app(services)
+    try:
+        app.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            quiet=True,
+            prevent_thread_lock=True,
+            **launch_options(),
+        )
+    except OSError as error:
+        message = f"Port {settings.port} on {settings.host} cannot be used: {error}".splitlines()[0]
+        hint = "Another program may hold it: choose one with --port or EXPLORER_PORT."
+        print(ExplorerError(message, hint), file=sys.stderr)  # noqa: T201  # before any page is up
+        raise SystemExit(2) from None
+    log.info("The page is at http://%s:%s (Ctrl+C stops it)", settings.host, settings.port)
+    app.block_thread()

@@ -1,0 +1,177 @@
+"""Loads are shared, statuses never wait, and the oldest model makes room."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from fakes import ScriptedModel, hashed_script
+
+from explorer.core.errors import ModelUnavailable
+from explorer.services.model_pool import ModelPool, ModelStatus, summarise
+
+
+def _model(name):
+    return ScriptedModel(hashed_script(38), name=name)
+
+
+class Loader:
+    """Loads scripted models; can be held, made to fail, and counts."""
+
+    def __init__(self):
+        self.loads = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.failures = []
+
+    def __call__(self, name, progress):
+        self.loads.append(name)
+        progress("Reading", 0.5)
+        assert self.gate.wait(10)
+        if self.failures:
+            raise self.failures.pop(0)
+        return _model(name)
+
+
+@pytest.fixture
+def loader():
+    return Loader()
+
+
+@pytest.fixture
+def pool(loader):
+    return ModelPool(limit=2, load=loader, names=["a", "b"])
+
+
+def _until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_model_is_loaded_once(pool, loader):
+    assert pool.status("a") == ModelStatus("absent")
+    assert pool.ready("a") is None
+    handle = pool.get("a")
+    assert pool.get("a") is handle is pool.ready("a")
+    assert loader.loads == ["a"]
+    assert pool.status("a").state == "ready"
+    assert pool.status("a").summary == summarise(handle.info)
+
+
+def test_callers_at_the_same_time_share_one_load(pool, loader):
+    loader.gate.clear()
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(pool.get("a"))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    _until(lambda: loader.loads)
+    loader.gate.set()
+    for thread in threads:
+        thread.join()
+    assert loader.loads == ["a"]
+    assert len(got) == 5
+    assert len({id(handle) for handle in got}) == 1
+
+
+def test_a_status_never_waits_for_a_load(pool, loader):
+    loader.gate.clear()
+    pool.start_loading("a")
+    pool.start_loading("a")
+    _until(lambda: pool.status("a").fraction is not None)
+    began = time.monotonic()
+    assert pool.status("a") == ModelStatus("loading", "Reading", 0.5)
+    assert pool.ready("a") is None
+    assert pool.status("b").state == "absent"
+    assert time.monotonic() - began < 1
+    loader.gate.set()
+    _until(lambda: pool.status("a").state == "ready")
+    assert loader.loads == ["a"]
+
+
+def test_a_failed_load_is_told_to_everybody_and_can_be_tried_again(pool, loader):
+    loader.gate.clear()
+    loader.failures = [ModelUnavailable("The Hub is down.", "Wait.")]
+    errors = []
+
+    def ask():
+        try:
+            pool.get("a")
+        except ModelUnavailable as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    _until(lambda: loader.loads)
+    time.sleep(0.05)
+    loader.gate.set()
+    for thread in threads:
+        thread.join()
+    assert [str(e) for e in errors] == ["The Hub is down. Wait."] * 3
+    assert pool.status("a") == ModelStatus("failed", error="The Hub is down.", hint="Wait.")
+    assert pool.ready("a") is None
+    assert pool.get("a").info.id == "a"
+    assert pool.status("a").state == "ready"
+    assert loader.loads == ["a", "a"]
+
+
+def test_start_loading_tries_again_after_a_failure(pool, loader):
+    loader.failures = [ModelUnavailable("no")]
+    pool.start_loading("a")
+    _until(lambda: pool.status("a").state == "failed")
+    pool.start_loading("a")
+    _until(lambda: pool.status("a").state == "ready")
+
+
+def test_an_unexpected_error_is_a_failure_too_and_logged(pool, loader, caplog):
+    loader.failures = [ZeroDivisionError("oops")]
+    with pytest.raises(ModelUnavailable, match="ZeroDivisionError: oops"):
+        pool.get("a")
+    assert "Traceback" in caplog.text
+    assert pool.status("a").state == "failed"
+
+
+def test_an_interrupt_leaves_nobody_waiting(pool, loader):
+    loader.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        pool.get("a")
+    assert pool.status("a").state == "failed"
+    assert pool.get("a").info.id == "a"
+
+
+def test_the_model_not_asked_for_longest_makes_room(pool, loader):
+    first = pool.get("a")
+    pool.get("b")
+    pool.get("a")
+    pool.get("c")
+    assert [pool.status(n).state for n in "abc"] == ["ready", "absent", "ready"]
+    assert pool.ready("a") is first
+    pool.get("b")
+    assert [pool.status(n).state for n in "abc"] == ["ready", "ready", "absent"]
+    assert first.law([1]).shape == (38,)
+
+
+def test_models_given_by_hand_stay(pool):
+    given = _model("mine")
+    pool.add("mine", given)
+    for name in "abcd":
+        pool.get(name)
+    assert pool.get("mine") is given
+    assert pool.status("mine").state == "ready"
+    assert sum(pool.status(n).state == "ready" for n in "abcd") == 2
+
+
+def test_names_are_those_given_by_hand_and_those_that_can_be_loaded(pool):
+    assert pool.names() == ["a", "b"]
+    pool.add("mine", _model("mine"))
+    pool.add("b", _model("b"))
+    assert pool.names() == ["mine", "b", "a"]
+
+
+def test_the_summary_is_one_line():
+    summary = summarise(_model("toy").info)
+    assert summary.startswith("toy · float32 · cpu · ")
+    assert summary.endswith(" cores")
