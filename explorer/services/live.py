@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from explorer.core.errors import ExplorerError
@@ -120,29 +121,40 @@ class LiveRun:
         return tuple(lanes)
 
     def _work(self) -> None:
-        """The thread: decode, write lines, and whatever happens, end every lane."""
+        """The thread: decode, write lines and, whatever happens, end every lane."""
         self.run.on_prefill = self._prefilled
-        measured = 0.0
         try:
-            for column in self.run.columns():
-                self._tokens += len({step.lane for step in column.steps})
-                due = time.perf_counter() - measured >= PLOT_S
-                measured = time.perf_counter() if due else measured
-                self._push(self._wire.news(metrics=due))
+            with self._told():
+                self._decode()
+            with self._told():
+                self._push(self._wire.last(time.perf_counter() - self._started))
+        finally:
+            self._finished.set()  # or the reader would wait for ever
+
+    def _decode(self) -> None:
+        measured = 0.0
+        for column in self.run.columns():
+            self._tokens += len({step.lane for step in column.steps})
+            due = time.perf_counter() - measured >= PLOT_S
+            measured = time.perf_counter() if due else measured
+            self._push(self._wire.news(metrics=due))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A failure becomes a line of the page; one of ours as it is, another under a number."""
+        try:
+            yield
         except ExplorerError as error:
             self._push(wire.error_line(error.message, error.hint))
         except Exception:
             incident = uuid.uuid4().hex[:8]
-            log.exception("run failed (%s)", incident)
+            log.exception("run failed (incident %s)", incident)
             self._push(
                 wire.error_line(
                     f"The run failed unexpectedly (incident {incident}).",
-                    "What was made so far is kept; the log has the details.",
+                    "What was made so far is kept; the server's log has the details.",
                 )
             )
-        finally:
-            self._push(self._wire.last(time.perf_counter() - self._started))
-            self._finished.set()
 
     def _prefilled(self, chunk: int) -> None:
         total = len(self.run.prompt.ids)

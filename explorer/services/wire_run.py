@@ -6,7 +6,7 @@ import uuid
 
 from explorer.analyzers import measure
 from explorer.core.recorder import LaneRecord
-from explorer.core.types import StopReason
+from explorer.core.types import StopReason, TokenStep
 from explorer.render import wire
 from explorer.services.generation import Run
 
@@ -22,6 +22,7 @@ class WireRun:
         self._run = run
         self._writer = wire.WireWriter(run.model.tokenizer)
         self._sent = [0] * len(run.chains)
+        self._tips: list[TokenStep | None] = [None] * len(run.chains)
         self._loop_marks = [0] * len(run.chains)
         self._ended: set[int] = set()
 
@@ -56,11 +57,13 @@ class WireRun:
 
     def _lane(self, lane: int, record: LaneRecord, metrics: bool) -> str:
         parts = []
-        if record.kept < self._sent[lane]:
-            parts.append(wire.cut_line(lane, record.kept))
-            self._sent[lane] = record.kept
-        parts.append(self._writer.tokens(lane, record.steps[self._sent[lane] :]))
-        self._sent[lane] = len(record.steps)
+        sent, steps = self._sent[lane], record.steps
+        # A path differs from the one sent exactly where its last sent step is another object.
+        if sent and steps[sent - 1 : sent] != [self._tips[lane]]:
+            sent = min(record.kept, sent)
+            parts.append(wire.cut_line(lane, sent))
+        parts.append(self._writer.tokens(lane, steps[sent:]))
+        self._sent[lane], self._tips[lane] = len(steps), steps[-1] if steps else None
         parts.append(self._loops(lane, record))
         if metrics or record.reason is not None:
             parts.append(wire.metrics_line(lane, lane_metrics(record)))

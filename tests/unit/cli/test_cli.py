@@ -1,0 +1,170 @@
+"""The commands of the public contract: exit status, one readable line on stderr, files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from fakes import LetterTokenizer, ScriptedModel, hashed_script
+
+import explorer
+from explorer.cli import main
+from explorer.core.errors import ModelUnavailable
+from explorer.core.trace_io import read_traces
+from explorer.decoders import CATALOG
+from explorer.services import loading
+
+VOCAB = LetterTokenizer().vocab_size
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch, tmp_path) -> ScriptedModel:
+    model = ScriptedModel(hashed_script(VOCAB))
+
+    def load_model(name, **arguments):
+        if name == "absent":
+            raise ModelUnavailable("There is no 'absent'.", "Choose another.")
+        return model
+
+    monkeypatch.setattr(loading, "load_model", load_model)
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
+    return model
+
+
+def generate(*more: str) -> int:
+    return main(["generate", "--prompt", "abc", "--max-new-tokens", "8", *more])
+
+
+def test_decoders_lists_everything_as_text_and_json(capsys) -> None:
+    assert main(["decoders", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    assert {e["name"] for e in entries} == set(CATALOG)
+    nucleus = next(e for e in entries if e["name"] == "nucleus")
+    assert nucleus["url"] == "https://arxiv.org/abs/1904.09751"
+    (p,) = nucleus["params"]
+    assert (p["minimum"], p["exclusive_minimum"], p["maximum"], p["default"]) == (0, True, 1, 0.95)
+    assert main(["decoders"]) == 0
+    assert "p=0.95  (a number in (0, 1])" in capsys.readouterr().out
+
+
+def test_generate_prints_texts_and_a_table_with_units(capsys) -> None:
+    assert generate("--decoder", "greedy", "nucleus:p=0.9", "--decoder", "momentum") == 0
+    out = capsys.readouterr().out
+    assert out.count("---") > 3
+    assert "mean entropy (bits)" in out
+    assert "perplexity" in out
+    assert out.count("max_new_tokens") == 3
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".html"])
+def test_generate_writes_by_suffix(tmp_path, capsys, suffix) -> None:
+    out = tmp_path / f"run{suffix}"
+    assert generate("--decoder", "greedy", "ancestral", "--seed", "5", "--out", str(out)) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "wrote 2 traces, 16 tokens" in printed.err
+    if suffix == ".jsonl":
+        first, second = read_traces(out)
+        assert (first.decoder, second.decoder, second.seed) == ("greedy", "ancestral", 5)
+    elif suffix == ".csv":
+        with out.open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 16
+        assert json.loads(rows[0]["piece"])
+        assert float(rows[0]["surprisal_nats"]) > 0
+    else:
+        page = out.read_text()
+        assert "explorer.wire/1" in page
+        assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_csv_cell_can_not_be_taken_for_a_formula(tmp_path, monkeypatch) -> None:
+    tokenizer = LetterTokenizer(extra=["=1+1", '@SUM(A1)"'])
+    model = ScriptedModel(lambda h: [0.0] * VOCAB + [9.0 + len(h) % 2, 9.5], tokenizer)
+    monkeypatch.setattr(loading, "load_model", lambda name, **_: model)
+    out = tmp_path / "run.csv"
+    assert generate("--decoder", "greedy", "--out", str(out)) == 0
+    with out.open() as file:
+        cells = [row["piece"] for row in csv.DictReader(file)]
+    assert {json.loads(cell) for cell in cells} == {"=1+1", '@SUM(A1)"'}
+    assert all(cell.startswith('"') for cell in cells)
+
+
+def test_generate_stops_on_a_loop_when_asked(monkeypatch, capsys) -> None:
+    model = ScriptedModel(lambda h: [0.0, *[9.0 if i == len(h) % 4 else 0.0 for i in range(6)]])
+    monkeypatch.setattr(loading, "load_model", lambda name, **_: model)
+    arguments = ["generate", "--prompt", "a", "--decoder", "greedy", "--max-new-tokens", "90"]
+    assert main([*arguments, "--stop-on-loop"]) == 0
+    assert " 48  " in capsys.readouterr().out
+    assert main([*arguments, "--stop-on-loop", "--loop-tokens", "12"]) == 0
+    assert " 12  " in capsys.readouterr().out
+
+
+def test_score_prints_a_table_or_writes_a_trace(tmp_path, capsys) -> None:
+    assert main(["score", "--text", "abc"]) == 0
+    table = capsys.readouterr().out
+    assert "surprisal (bits)" in table
+    assert len(table.splitlines()) == 5
+    out, text = tmp_path / "scored.jsonl", tmp_path / "text.txt"
+    text.write_text("cab")
+    assert main(["score", "--text-file", str(text), "--out", str(out)]) == 0
+    (trace,) = read_traces(out)
+    assert trace.text == "cab"
+
+
+def test_models_lists_and_never_fails_on_an_empty_cache(capsys) -> None:
+    assert main(["models", "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)
+    (entry,) = [e for e in entries if e["name"] == "smollm2-135m"]
+    assert {"available", "path", "licence", "bytes", "source"} <= set(entry)
+    assert main(["models"]) == 0
+    assert "smollm2-135m" in capsys.readouterr().out
+
+
+BAD = [
+    (["generate", "--prompt", "a", "--decoder", "nuclues"], "Did you mean 'nucleus'?"),
+    (["generate", "--prompt", "a", "--decoder", "nucleus:p=2"], "a number in (0, 1]"),
+    (["generate", "--prompt", "a", "--decoder", "greedy+nucleus"], "Put 'greedy' last"),
+    (["generate", "--prompt", "a"], "--decoder"),
+    (["generate", "--decoder", "greedy"], "--prompt"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--max-new-tokens", "0"], "at least 1"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--max-new-tokens", "x"], "invalid int"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--top", "0"], "--top 0"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--model", "absent"], "no 'absent'"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--out", "x.exe"], ".jsonl, .csv"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--out", "/no/x.csv"], "no folder"),
+    (["generate", "--prompt-file", "/no/file", "--decoder", "greedy"], "cannot be read"),
+    (["generate", "--prompt", "a", "--decoder", "greedy", "--loop-copies", "1"], "min_copies"),
+    (["generate", "--prompt", "a" * 9000, "--decoder", "greedy"], "reads 8,192 tokens"),
+    (["score", "--text", ""], "holds no token"),
+    (["models", "fetch"], "Which model?"),
+    (["wibble"], "invalid choice"),
+    ([], "COMMAND"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[b[1] for b in BAD])
+def test_bad_input_is_status_2_and_one_readable_line(capsys, arguments, message) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+    assert "Traceback" not in printed.err
+
+
+def test_the_module_runs_as_a_program() -> None:
+    command = [sys.executable, "-m", "explorer", "generate", "--decoder", "x", "--prompt", "y"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("explorer: Unknown decoder 'x'.")
+
+
+def test_the_python_interface_is_the_one_of_the_contract() -> None:
+    for name in ("load_model", "generate", "stream", "score", "read_traces", "write_traces"):
+        assert callable(getattr(explorer, name))
+    with pytest.raises(AttributeError, match="wibble"):
+        _ = explorer.wibble
