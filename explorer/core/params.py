@@ -135,4 +135,4 @@ def allowed(field: ParamField) -> str:
     high = math.inf if field.maximum is None else field.maximum
     left = "(" if field.exclusive_minimum or field.minimum is None else "["
     right = ")" if field.exclusive_maximum or field.maximum is None else "]"
-    return f"{noun} in {left}{low:g}, {high:g}{right}"
+    return f"{noun} in {left}{low:.10g}, {high:.10g}{right}"

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from write_docs import PARTS, rewritten
 
 import explorer
 from explorer.analyzers import ALL as ANALYZERS
 from explorer.decoders import ALL as CHOOSERS
 from explorer.processors import ALL as PROCESSORS
-from explorer.services.catalog_view import catalog_table
 
 ROOT = Path(explorer.__file__).parent.parent
 SOURCES = sorted((ROOT / "explorer").rglob("*.py"))
@@ -111,9 +111,9 @@ def test_no_drawer_for_everything() -> None:
     assert not banned & {path.name for path in SOURCES}
 
 
-def test_the_readme_table_is_the_catalogue() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert catalog_table() in readme, "run: make docs"
+@pytest.mark.parametrize(("path", "name", "make"), PARTS, ids=[p[1] for p in PARTS])
+def test_generated_documentation_is_current(path, name, make) -> None:
+    assert rewritten(path, name, make()) == path.read_text(encoding="utf-8"), "run: make docs"
 
 
 def test_no_secret_door_to_code_in_weights() -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script
@@ -18,6 +19,7 @@ from explorer.decoders import CATALOG
 from explorer.services import loading
 
 VOCAB = LetterTokenizer().vocab_size
+ROOT = Path(explorer.__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +160,7 @@ def test_bad_input_is_status_2_and_one_readable_line(capsys, arguments, message)
 
 def test_the_module_runs_as_a_program() -> None:
     command = [sys.executable, "-m", "explorer", "generate", "--decoder", "x", "--prompt", "y"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr.startswith("explorer: Unknown decoder 'x'.")
 
