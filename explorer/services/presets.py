@@ -67,10 +67,14 @@ class Example:
 
 
 EXAMPLES = (
-    Example("a list that loops", "Shopping list: milk, eggs, bread,", preset="escape the loop"),
-    Example("a recipe that loops", "The recipe calls for", preset="escape the loop"),
-    Example("a story", "The old lighthouse keeper opened the door and", preset="classic five"),
-    Example("code", "def fibonacci(n):\n", preset="classic five", max_new_tokens=96),
-    Example("a fact", "The capital of France is", preset="truncation family", max_new_tokens=48),
-    Example("a dialogue", "Why is the sky blue?", template="chat", preset="classic five"),
+    # Greedy on SmolLM2-135M: period 49 from token 5, period 37 from 43, period 8 from 114.
+    Example(
+        "a list that loops", "Shopping list: milk, eggs, bread,", "raw", "escape the loop", 224
+    ),
+    Example("a recipe that loops", "The recipe calls for", "raw", "escape the loop", 224),
+    Example("advice that loops", "The best way to learn is", "raw", "escape the loop", 224),
+    Example("a story", "The old lighthouse keeper opened the door and", "raw", "classic five", 128),
+    Example("code", "def fibonacci(n):\n", "raw", "classic five", 96),
+    Example("a fact", "The capital of France is", "raw", "truncation family", 48),
+    Example("a dialogue", "Why is the sky blue?", "chat", "classic five", 128),
 )

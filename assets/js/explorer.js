@@ -1,0 +1,83 @@
+// The one global: mounting the stage inside Gradio, or on an exported page.
+
+let current = null;
+
+function mount(root, options = {}) {
+  current = new Stage(root, options);
+  if (options.value) current.update(options.value);
+  return current;
+}
+
+const press = (id) => {
+  const button = document.getElementById(id);
+  if (button) button.click();
+};
+
+/** Inside gr.HTML: `element`, `trigger`, `watch` and `props` are what its js_on_load receives. */
+function mountGradio(element, { watch, props, onToken, config }) {
+  const stage = mount(element.querySelector(".gx-root"), {
+    ...config,
+    value: props.value,
+    onRun: () => press("gx-run"),
+    onStop: () => press("gx-stop"),
+    onToken,
+    onCursor: (index) => showPlotCursor(index),
+  });
+  watch("value", () => stage.update(props.value));
+}
+
+/** On an exported page: the run stands in a script block, nothing can be changed. */
+function mountPage(root) {
+  const block = document.querySelector('script[type="application/x-ndjson"]');
+  const stage = mount(root, { readOnly: true, chart: true, value: block ? block.textContent : "" });
+  stage.flush();
+  const facts = document.querySelector("[data-gx-facts]");
+  if (facts && stage.run.header) setText(facts, runFacts(stage.run));
+  const toggle = document.querySelector("[data-gx-theme]");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const apply = (isDark) => document.documentElement.classList.toggle("dark", isDark);
+  apply(dark.matches);
+  dark.addEventListener("change", (event) => apply(event.matches));
+  if (toggle) {
+    toggle.addEventListener("click", () => apply(!document.documentElement.classList.contains("dark")));
+  }
+}
+
+function runFacts({ header, done }) {
+  const { model = {}, prompt = {} } = header;
+  const seed = (done && done.seed) ?? header.seed;
+  const facts = [model.id, model.dtype, model.device, plural(prompt.tokens, "prompt token"), prompt.template];
+  facts.push(`seed ${seed}`, header.coupled ? "same noise in all lanes" : "");
+  return facts.filter(Boolean).join(" · ");
+}
+
+/** A line at the pinned token in the page's plot; the plot lives without it where it is not ready. */
+function showPlotCursor(index) {
+  const plot = document.querySelector("#gx-plot .js-plotly-plot");
+  if (!plot || !window.Plotly || !plot.layout) return;
+  const line = { type: "line", xref: "x", yref: "paper", x0: index, x1: index, y0: 0, y1: 1 };
+  line.line = { color: PALETTE.plotCursor, width: 1, dash: "dot" };
+  window.Plotly.relayout(plot, { shapes: index === null ? [] : [line] });
+}
+
+window.Explorer = {
+  mount,
+  mountGradio,
+  mountPage,
+  /** Specs of all lanes, in order; Run sends them. */
+  specs: () => (current ? current.specs() : []),
+  setSpecs: (specs) => current && current.setSpecs(specs),
+  /** Marks the page as starting and returns the specs of all lanes. */
+  begin: () => (current ? current.begin() : []),
+  /** Sets the lanes of an example; returns the values of the form's fields. */
+  example(values, specs, preset) {
+    if (current && specs.length > 0) current.setSpecs(specs);
+    const [prompt, template, tokens, ownPreset] = values;
+    return [prompt, template, tokens, ownPreset || preset];
+  },
+  stopping: () => current && current.stopping(),
+  settled: () => current && current.settled(),
+  get stage() {
+    return current;
+  },
+};

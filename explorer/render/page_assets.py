@@ -1,0 +1,67 @@
+"""The page's script and styles: files under assets/, joined once a process, palette in front."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from explorer.render import palette
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+# Joined in this order into one function scope: a file may use what stands in those before it.
+SCRIPTS = (
+    "format",
+    "wire",
+    "tokens",
+    "sparkline",
+    "chart",
+    "bounds",
+    "catalog",
+    "editor",
+    "lane",
+    "bars",
+    "inspector",
+    "finds",
+    "metrics",
+    "toolbar",
+    "cursor",
+    "stage",
+    "explorer",
+)
+STYLES = ("base", "lanes", "tokens", "inspector", "editor", "tables")
+
+
+def json_for_script(value: object) -> str:
+    r"""JSON that may stand inside a script element: it cannot end the element or open a comment.
+
+    >>> json_for_script("</script>")
+    '"\\u003c/script>"'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+@cache
+def page_script() -> str:
+    """The script that puts `Explorer` on the window; running it twice changes nothing."""
+    parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    constants = f"const PALETTE = {json_for_script(palette.script_constants())};"
+    return "\n".join(
+        ["(() => {", '"use strict";', "if (window.Explorer) return;", constants, *parts, "})();"]
+    )
+
+
+@cache
+def page_styles(extra: str = "") -> str:
+    """The style sheet of the stage.
+
+    Args:
+        extra: one more file under assets/css, for the page around the stage.
+    """
+    names = (*STYLES, extra) if extra else STYLES
+    parts = [(ASSETS / "css" / f"{name}.css").read_text(encoding="utf-8") for name in names]
+    # Nested in one rule, so that each of ours outweighs Gradio's reset of the same element.
+    nested = "\n".join([":root {", *parts, palette.css_heatmap(), "}"])
+    return palette.css_variables() + nested

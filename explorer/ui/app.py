@@ -1,0 +1,75 @@
+"""The app: header bar, pages, queue, and how it is launched."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from explorer.render.page_assets import ASSETS, page_styles
+from explorer.services.compare import Services
+from explorer.ui.boundary import guarded
+from explorer.ui.endpoints import add_endpoints
+from explorer.ui.model_bar import ModelBar
+from explorer.ui.pages import compare
+from explorer.ui.security import SecurityHeaders
+from explorer.ui.theme import make_theme
+
+# Visitors that may wait at once; the next one is told that the queue is full.
+QUEUE_SIZE = 64
+SESSIONS = 300
+
+_BRAND = '<h1 class="gx-brand">Generation Explorer</h1>'
+
+
+def build_app(services: Services) -> gr.Blocks:
+    """The whole app, not yet launched.
+
+    Args:
+        services: everything below the page.
+    """
+    app = gr.Blocks(title="Generation Explorer", analytics_enabled=False, fill_width=True)
+    with app:
+        with gr.Row(elem_id="gx-header", equal_height=True):
+            gr.HTML(_BRAND, elem_classes="gx-line")
+            models = ModelBar(services)
+        compare.build(services, models)
+        add_endpoints(services)
+        # The page opens at once; the model follows.
+        app.load(
+            guarded(models.start),
+            models.name,
+            [models.status, models.timer],
+            queue=False,
+            show_progress="hidden",
+            api_name="open_page",
+            api_visibility="private",
+        )
+
+        def forget(request: gr.Request) -> None:
+            services.forget(request.session_hash or "")
+
+        app.unload(forget)
+    app.queue(max_size=QUEUE_SIZE, default_concurrency_limit=4, api_open=False)
+    return app
+
+
+def launch_options() -> dict[str, Any]:
+    """Keyword arguments of `Blocks.launch` that belong to the app and not to a machine."""
+    on_space = bool(os.environ.get("SPACE_ID"))
+    return {
+        "theme": make_theme(),
+        "head": f"<style>{page_styles('app')}</style>",
+        "favicon_path": str(ASSETS / "favicon.png"),
+        "footer_links": [],
+        "run_history": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "max_file_size": "1mb",
+        "state_session_capacity": SESSIONS,
+        "app_kwargs": {"middleware": [Middleware(SecurityHeaders, on_space=on_space)]},
+    }

@@ -1,0 +1,64 @@
+"""The app's functions for other programs: gradio_client, and MCP where it is switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from gradio.events import api
+
+from explorer.ui.boundary import guarded
+
+
+class ApiServices(Protocol):
+    """What the endpoints need of the services; traces follow the trace file's schema."""
+
+    def catalog_json(self) -> list[dict[str, object]]:
+        """Every decoding method."""
+
+    def compare_traces(
+        self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Traces so far, one a decoder, at most a few times a second; the last is complete."""
+
+    def score_trace(self, text: str, model: str) -> dict[str, Any]:
+        """A teacher-forced trace of given text."""
+
+
+def add_endpoints(services: ApiServices) -> None:
+    """Declare /decoders, /compare and /score inside the current Blocks."""
+
+    def decoders() -> list[dict[str, Any]]:
+        """Every decoding method with its parameters, bounds, defaults and paper."""
+        return [dict(entry) for entry in services.catalog_json()]
+
+    def compare(
+        prompt: str,
+        decoders: list[str],
+        model: str = "",
+        max_new_tokens: int = 128,
+        seed: int = 0,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Continue a prompt under several decoding methods at once; one trace a decoder.
+
+        Args:
+            prompt: the text to continue.
+            decoders: specs such as "greedy" or "temperature:temperature=0.8+nucleus:p=0.95".
+            model: name of a model; empty for the app's own.
+            max_new_tokens: most tokens a decoder may take.
+            seed: decides every draw; -1 draws one.
+        """
+        yield from services.compare_traces(prompt, decoders, model, max_new_tokens, seed)
+
+    def score(text: str, model: str = "") -> dict[str, Any]:
+        """What the model thinks of every token of a given text, as a trace.
+
+        Args:
+            text: the text to score.
+            model: name of a model; empty for the app's own.
+        """
+        return services.score_trace(text, model)
+
+    api(guarded(decoders), api_name="decoders", queue=False)
+    api(guarded(compare), api_name="compare")
+    api(guarded(score), api_name="score")

@@ -1,0 +1,150 @@
+"""The Compare page: one prompt, up to eight decoding methods, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any, cast
+
+import gradio as gr
+
+from explorer.render.figures import lane_figure
+from explorer.render.fragments import run_state
+from explorer.render.page_assets import json_for_script
+from explorer.services.compare import Services
+from explorer.services.live import Frame
+from explorer.services.presets import DEFAULT_PRESET
+from explorer.ui.boundary import error_line, guarded
+from explorer.ui.model_bar import ModelBar
+from explorer.ui.pages.compare_form import Form, build_form, make_request
+from explorer.ui.stage import StageParts, make_stage
+
+# Runs at once over all visitors; the service shares the model among them.
+RUN_SLOTS = 8
+
+# The lanes' specs stand fourth: after the model, the prompt and its template.
+_SEND_SPECS = "(...values) => { values[3] = Explorer.begin().join('\\n'); return values; }"
+_STOPPING = "() => Explorer.stopping()"
+_SETTLED = "() => Explorer.settled()"
+_PRESS_RUN = "() => document.getElementById('gx-run').click()"
+
+
+class CompareEvents:
+    """What the page's events call; methods, because Gradio reads a request from a typed argument.
+
+    Args:
+        services: everything below the page.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def run(self, request: gr.Request, model: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Run, and give the page every frame; a failure becomes a line of the stage."""
+        try:
+            wanted = make_request(model, *values)
+            frames = self._services.run(session_of(request), wanted)
+            parts = StageParts()
+            # Closing them ends the run where the tab, and with it this generator, goes away.
+            with closing(cast(Generator[Frame, None, None], frames)):
+                for frame in frames:
+                    plot = gr.skip() if frame.series is None else lane_figure(frame.series)
+                    yield parts.next(frame.ndjson) or gr.skip(), plot, run_state(frame.state)
+            if parts.is_partial:
+                yield parts.whole(), gr.skip(), gr.skip()
+        except Exception as error:  # noqa: BLE001  # the outermost frame: shown, not raised
+            yield error_line(error), gr.skip(), run_state("")
+
+    def stop(self, request: gr.Request) -> None:
+        """End the tab's run; its generator then gives the last frame itself."""
+        self._services.stop(session_of(request))
+
+    def save_jsonl(self, request: gr.Request) -> str:
+        """The traces of the tab's latest run."""
+        return str(self._services.export(session_of(request), "jsonl"))
+
+    def save_csv(self, request: gr.Request) -> str:
+        """One row a token of the tab's latest run."""
+        return str(self._services.export(session_of(request), "csv"))
+
+    def save_html(self, request: gr.Request) -> str:
+        """The tab's latest run as a page that opens anywhere."""
+        return str(self._services.export(session_of(request), "html"))
+
+
+def session_of(request: gr.Request) -> str:
+    """The tab a request comes from."""
+    return request.session_hash or ""
+
+
+def build(services: Services, models: ModelBar) -> None:
+    """Lay the page out and wire it."""
+    events = CompareEvents(services)
+    form = build_form(services, partial(_build_exports, events))
+    specs = services.presets()[DEFAULT_PRESET]
+    stage = make_stage(services.catalog_json(), specs, elem_id="gx-stage")
+    plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
+    _wire_run(events, models, form, [stage, plot, form.state])
+    _wire_lanes(services, form)
+    report = [form.facts, form.reading, form.reading_text]
+    models.watch_prompt(form.prompt, form.template, form.tokens, report)
+
+
+def _wire_run(events: CompareEvents, models: ModelBar, form: Form, outputs: list[Any]) -> None:
+    form.run.click(
+        events.run,
+        inputs=[models.name, *form.request_inputs()],
+        outputs=outputs,
+        js=_SEND_SPECS,
+        api_name="run",
+        api_visibility="private",
+        concurrency_limit=RUN_SLOTS,
+        show_progress="hidden",
+    ).then(None, js=_SETTLED)
+    form.stop.click(
+        guarded(events.stop),
+        queue=False,
+        js=_STOPPING,
+        api_name="stop",
+        api_visibility="private",
+        show_progress="hidden",
+    )
+
+
+def _wire_lanes(services: Services, form: Form) -> None:
+    presets = services.presets()
+    choose = f"(name) => {{ Explorer.setSpecs(({json_for_script(presets)})[name]); }}"
+    form.preset.input(None, form.preset, js=choose)
+    for chip, example in zip(form.chips, services.examples(), strict=True):
+        preset = str(example.get("preset", ""))
+        values = [example["prompt"], example["template"], example["max_new_tokens"], preset]
+        specs = json_for_script(presets.get(preset, []))
+        chip.click(
+            None,
+            form.preset,
+            [form.prompt, form.template, form.tokens, form.preset],
+            js=f"(preset) => Explorer.example({json_for_script(values)}, {specs}, preset)",
+        ).then(None, js=_PRESS_RUN)
+
+
+def _build_exports(events: CompareEvents) -> None:
+    exports = (
+        ("jsonl", "traces, JSONL", events.save_jsonl),
+        ("csv", "table, CSV", events.save_csv),
+        ("html", "page, HTML", events.save_html),
+    )
+    with gr.Row(elem_id="gx-exports"):
+        gr.HTML('<span class="gx-facts">Save the run:</span>', elem_classes="gx-line")
+        for kind, label, save in exports:
+            button = gr.Button(label, size="sm", elem_id=f"gx-save-{kind}", min_width=0, scale=0)
+            # A click on a DownloadButton serves what it held before the click: a plain button
+            # makes the file, and only then is the hidden one pressed.
+            hidden = gr.DownloadButton(visible="hidden", elem_id=f"gx-file-{kind}")
+            button.click(
+                guarded(save),
+                outputs=hidden,
+                api_name=f"save_{kind}",
+                api_visibility="private",
+                show_progress="hidden",
+            ).success(None, js=f"() => document.querySelector('#gx-file-{kind}').click()")

@@ -1,0 +1,193 @@
+"""The Compare page's form: what is asked, laid out; nothing is wired here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from explorer.core.errors import InvalidParams
+from explorer.services.compare import MAX_TOP, CompareRequest, Services
+from explorer.services.presets import DEFAULT_PRESET
+
+FIRST_PROMPT = "The old lighthouse keeper opened the door and"
+DEFAULT_TOKENS = 128
+DEFAULT_TOP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The components that a run, the prompt's report and the chips read or write."""
+
+    prompt: gr.Textbox
+    template: gr.Radio
+    preset: gr.Dropdown
+    specs: gr.Textbox
+    tokens: gr.Number
+    seed: gr.Number
+    coupled: gr.Checkbox
+    stop_on_loop: gr.Checkbox
+    top: gr.Number
+    stop_strings: gr.Textbox
+    deadline: gr.Number
+    run: gr.Button
+    stop: gr.Button
+    state: gr.HTML
+    facts: gr.HTML
+    reading: gr.Accordion
+    reading_text: gr.Textbox
+    chips: tuple[gr.Button, ...]
+
+    def request_inputs(self) -> list[Any]:
+        """The components that make a request, in the order `make_request` takes their values."""
+        return [
+            self.prompt,
+            self.template,
+            self.specs,
+            self.tokens,
+            self.seed,
+            self.coupled,
+            self.stop_on_loop,
+            self.top,
+            self.stop_strings,
+            self.deadline,
+        ]
+
+
+def make_request(model: str, *values: Any) -> CompareRequest:
+    """A request from the form's values.
+
+    Raises:
+        InvalidParams: for a number that was left empty.
+    """
+    prompt, template, specs, tokens, seed, coupled, stop_on_loop, top, stops, deadline = values
+    return CompareRequest(
+        model=model,
+        prompt=prompt or "",
+        template=template,
+        specs=tuple(line for line in (specs or "").splitlines() if line.strip()),
+        max_new_tokens=_whole(tokens, "tokens", "how many tokens a lane may take"),
+        seed=_whole(seed, "seed", "any whole number, or -1 to draw one"),
+        coupled=bool(coupled),
+        top=_whole(top, "alternatives", "how many to keep for each token"),
+        stop_on_loop=bool(stop_on_loop),
+        stop_strings=tuple(line for line in (stops or "").split("\n") if line),
+        deadline_s=float(deadline) if deadline else None,
+    )
+
+
+def _whole(value: float | None, name: str, meaning: str) -> int:
+    if value is None:
+        raise InvalidParams(f"The field “{name}” is empty.", f"Give {meaning}.")
+    return int(value)
+
+
+def build_form(services: Services, build_exports: Callable[[], None]) -> Form:
+    """Lay the form out: prompt and chips on the left, settings and Run on the right.
+
+    Args:
+        services: for presets, examples and limits.
+        build_exports: lays out the buttons that save a run.
+    """
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_id="gx-form", equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            parts |= _prompt_column(services)
+            build_exports()
+        with gr.Column(scale=2, min_width=320):
+            parts |= _settings_column(services)
+    return Form(**parts)
+
+
+def _prompt_column(services: Services) -> dict[str, Any]:
+    prompt = gr.Textbox(
+        FIRST_PROMPT, label="Prompt", lines=4, max_lines=9, elem_id="gx-prompt", autofocus=True
+    )
+    with gr.Row(elem_id="gx-chips"):
+        gr.HTML('<span class="gx-facts">Try:</span>', elem_classes="gx-line")
+        chips = tuple(
+            gr.Button(str(example["label"]), size="sm", elem_classes="gx-chip", min_width=0)
+            for example in services.examples()
+        )
+    facts = gr.HTML(elem_id="gx-prompt-facts", elem_classes="gx-line")
+    with gr.Accordion(
+        "Text as the model reads it", open=False, visible=False, elem_id="gx-reading"
+    ) as reading:
+        reading_text = gr.Textbox(
+            show_label=False, interactive=False, container=False, lines=4, max_lines=12
+        )
+    return {
+        "prompt": prompt,
+        "chips": chips,
+        "facts": facts,
+        "reading": reading,
+        "reading_text": reading_text,
+    }
+
+
+def _settings_column(services: Services) -> dict[str, Any]:
+    limit = services.settings.max_new_tokens
+    with gr.Row():
+        preset = gr.Dropdown(
+            list(services.presets()), value=DEFAULT_PRESET, label="Preset of methods",
+            elem_id="gx-preset", min_width=150, scale=2,
+        )  # fmt: skip
+        tokens = gr.Number(
+            DEFAULT_TOKENS, label="Tokens", precision=0, minimum=1, maximum=limit,
+            elem_id="gx-tokens", min_width=80,
+        )  # fmt: skip
+        seed = gr.Number(
+            7, label="Seed (-1 draws one)", precision=0, elem_id="gx-seed", min_width=80
+        )
+    with gr.Row(elem_id="gx-switches"):
+        template = gr.Radio(
+            [("raw text", "raw"), ("chat template", "chat")], value="raw", show_label=False,
+            container=False, elem_id="gx-template", min_width=100, scale=0,
+        )  # fmt: skip
+        coupled = gr.Checkbox(
+            False, label="same noise in all lanes", container=False, elem_id="gx-coupled",
+            min_width=150, scale=0,
+        )  # fmt: skip
+        stop_on_loop = gr.Checkbox(
+            False, label="stop on loop", container=False, elem_id="gx-stop-on-loop",
+            min_width=100, scale=0,
+        )  # fmt: skip
+    with gr.Row(elem_id="gx-run-row"):
+        run = gr.Button("Run", variant="primary", elem_id="gx-run", scale=2, min_width=100)
+        stop = gr.Button("Stop", elem_id="gx-stop", min_width=80)
+    state = gr.HTML(elem_id="gx-run-state", elem_classes="gx-line")
+    # Filled by the page's script as Run is pressed: the stage is the one place that has the lanes.
+    specs = gr.Textbox(visible="hidden", elem_id="gx-specs")
+    with gr.Accordion("More settings", open=False, elem_id="gx-more"):
+        extra = _more_settings(services)
+    return {
+        "preset": preset,
+        "tokens": tokens,
+        "seed": seed,
+        "template": template,
+        "coupled": coupled,
+        "stop_on_loop": stop_on_loop,
+        "run": run,
+        "stop": stop,
+        "state": state,
+        "specs": specs,
+        **extra,
+    }
+
+
+def _more_settings(services: Services) -> dict[str, Any]:
+    with gr.Row():
+        top = gr.Number(
+            DEFAULT_TOP, label="Alternatives a token", precision=0, minimum=1, maximum=MAX_TOP,
+            elem_id="gx-top", min_width=100,
+        )  # fmt: skip
+        deadline = gr.Number(
+            None, label="Time limit, s", minimum=1, maximum=services.settings.max_run_s,
+            placeholder="none", elem_id="gx-deadline", min_width=100,
+        )  # fmt: skip
+    stop_strings = gr.Textbox(
+        label="Stop strings, one a line", lines=2, max_lines=6, elem_id="gx-stop-strings"
+    )
+    return {"top": top, "deadline": deadline, "stop_strings": stop_strings}

@@ -1,0 +1,65 @@
+"""Response headers for every answer, as pure ASGI: streams pass through untouched."""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_POLICY = (
+    ("default-src", "'self'"),
+    # Gradio compiles templates and starts from an inline script.
+    ("script-src", "'self' 'unsafe-inline' 'unsafe-eval'"),
+    ("style-src", "'self' 'unsafe-inline'"),
+    ("img-src", "'self' data: blob:"),
+    ("font-src", "'self' data:"),
+    ("connect-src", "'self'"),
+    ("worker-src", "'self' blob:"),
+    ("object-src", "'none'"),
+    ("base-uri", "'self'"),
+    ("frame-ancestors", "'self' https://huggingface.co https://*.hf.space"),
+)
+# A Space's own frame loads these two whatever the theme says.
+_ON_SPACE = {
+    "style-src": " https://fonts.googleapis.com",
+    "font-src": " https://fonts.gstatic.com",
+    "connect-src": " https://huggingface.co",
+}
+
+
+def content_policy(*, on_space: bool = False) -> str:
+    """The content security policy: this server and nothing else."""
+    extra = _ON_SPACE if on_space else {}
+    return "; ".join(f"{name} {value}{extra.get(name, '')}" for name, value in _POLICY)
+
+
+class SecurityHeaders:
+    """Middleware that adds the headers to every HTTP response.
+
+    Args:
+        app: the application behind it.
+        on_space: allow what a hosted Space loads by itself.
+    """
+
+    def __init__(self, app: ASGIApp, on_space: bool = False) -> None:
+        self._app = app
+        self._headers = {
+            "content-security-policy": content_policy(on_space=on_space),
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

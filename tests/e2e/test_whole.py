@@ -1,0 +1,175 @@
+"""The page with everything behind it: our engine, a scripted model, and once the real one."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes import LetterTokenizer, ScriptedModel, spelling_script
+from playwright.sync_api import Page, expect
+
+from e2e import steps
+from explorer.core.errors import ModelUnavailable
+from explorer.core.trace_io import read_traces
+from explorer.core.types import StopReason
+from explorer.services.compare import Services
+from explorer.services.loading import fetch_model
+from explorer.services.model_pool import ModelPool
+from explorer.services.settings import Settings, read_settings
+from explorer.ui.app import build_app, launch_options
+
+PROMPT = "the keeper opened"
+
+
+def serve(services: Services) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    services.start_loading(services.default_model)
+    app = build_app(services)
+    app.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        **launch_options(),
+    )
+    yield f"http://127.0.0.1:{port}/"
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def model() -> ScriptedModel:
+    tokenizer = LetterTokenizer(extra=["<img src=x onerror=alert(1)>", "${alert(2)}", "{{x}}"])
+    text = "and saw the light go round & round. <"
+    return ScriptedModel(spelling_script(text, tokenizer), tokenizer, delay_s=0.004)
+
+
+@pytest.fixture(scope="module")
+def whole_url(model: ScriptedModel) -> Iterator[str]:
+    pool = ModelPool(names=["scripted"])
+    pool.add("scripted", model)
+    yield from serve(Services(Settings(model="scripted"), pool))
+
+
+def save(page: Page, kind: str, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.click(f"#gx-save-{kind}")
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+def test_type_run_stream_and_save_a_trace_that_says_the_same(
+    open_page: Callable[..., Page], whole_url: str, tmp_path: Path
+) -> None:
+    page = open_page(whole_url)
+    steps.run(page, prompt=PROMPT, tokens=40)
+    shown = steps.lane(page, 0).locator(".gx-token").all_inner_texts()
+    traces = list(read_traces(save(page, "jsonl", tmp_path)))
+    assert len(traces) == 5
+    assert [len(t.steps) for t in traces] == [40] * 5
+    assert traces[0].prompt.text == PROMPT
+    assert traces[0].seed == 7
+    letters = "".join(traces[0].pieces[i] for i in traces[0].token_ids)
+    assert re.sub(r"[\s␣]", "", "".join(shown)) == re.sub(r"\s", "", letters)
+    table = save(page, "csv", tmp_path).read_text(encoding="utf-8").splitlines()
+    assert len(table) == 201
+    assert "surprisal_nats" in table[0]
+
+
+def test_the_saved_page_opens_from_disk_and_asks_nobody(
+    open_page: Callable[..., Page], whole_url: str, tmp_path: Path
+) -> None:
+    page = open_page(whole_url)
+    steps.run(page, prompt=PROMPT, tokens=30)
+    path = save(page, "html", tmp_path)
+    saved = open_page(f"file://{path}", wait=False)
+    expect(saved.locator(".gx-lane")).to_have_count(5)
+    expect(steps.lane(saved, 0).locator(".gx-token")).to_have_count(30)
+
+
+def test_stop_answers_at_once_and_keeps_text_plot_and_trace(
+    open_page: Callable[..., Page], whole_url: str, model: ScriptedModel, tmp_path: Path
+) -> None:
+    page = open_page(whole_url)
+    steps.start(page, prompt=PROMPT, tokens=2000)
+    steps.wait_for_tokens(page, 60)
+    page.click("#gx-stop")
+    pressed = time.monotonic()
+    steps.wait_until_done(page)
+    waited = time.monotonic() - pressed
+    before = model.forwards
+    page.wait_for_timeout(300)
+    assert model.forwards == before, "the model went on after Stop"
+    assert waited < 3, "Stop left the page waiting"
+    assert steps.token_count(page, 0) >= 12
+    traces = list(read_traces(save(page, "jsonl", tmp_path)))
+    assert {t.stop_reason for t in traces} == {StopReason.CANCELLED}
+
+
+def test_a_closed_tab_stops_the_model(
+    open_page: Callable[..., Page], whole_url: str, model: ScriptedModel
+) -> None:
+    page = open_page(whole_url)
+    steps.start(page, prompt=PROMPT, tokens=2000)
+    steps.wait_for_tokens(page, 20)
+    page.context.close()
+    deadline = time.monotonic() + 10
+    settled = -1
+    while time.monotonic() < deadline and settled != model.forwards:
+        settled = model.forwards
+        time.sleep(0.5)
+    assert settled == model.forwards
+
+
+def test_an_impossible_request_is_a_message_and_the_last_result_stays(
+    open_page: Callable[..., Page], whole_url: str
+) -> None:
+    page = open_page(whole_url)
+    steps.run(page, prompt=PROMPT, tokens=10)
+    steps.start(page, prompt="a" * 9000, tokens=10)
+    expect(page.get_by_text("reads 8,192 tokens")).to_be_visible(timeout=10_000)
+    assert steps.token_count(page, 0) == 10
+
+
+def test_a_loop_is_found_told_and_can_end_a_lane(
+    open_page: Callable[..., Page], whole_url: str
+) -> None:
+    page = open_page(whole_url)
+    page.check("#gx-stop-on-loop input")
+    steps.run(page, prompt=PROMPT, tokens=150)
+    expect(steps.lane(page, 0)).to_contain_text("loop")
+    expect(steps.lane(page, 0)).to_contain_text("period 37")
+
+
+@pytest.fixture(scope="module")
+def real_url() -> Iterator[str]:
+    try:
+        fetch_model("smollm2-135m")
+    except ModelUnavailable as error:
+        pytest.skip(f"SmolLM2 is not to be had here: {error.message}")
+    settings = read_settings()
+    yield from serve(Services(settings, ModelPool(1)))
+
+
+@pytest.mark.timeout(900)
+def test_the_real_model_loops_where_it_should(
+    open_page: Callable[..., Page], real_url: str, tmp_path: Path
+) -> None:
+    page = open_page(real_url, wait=False)
+    expect(page.locator("[data-state=ready]")).to_be_visible(timeout=120_000)
+    expect(page.locator("#gx-model-status")).to_contain_text("smollm2-135m")
+    page.evaluate("Explorer.setSpecs(['greedy', 'nucleus:p=0.95'])")
+    steps.start(page, prompt="The best way to learn is", tokens=170)
+    expect(page.locator(".gx-state")).to_have_text(re.compile("^(Done|Stopped)"), timeout=600_000)
+    greedy, nucleus = read_traces(save(page, "jsonl", tmp_path))
+    (loop,) = greedy.loops
+    assert (loop.onset, loop.period) == (114, 8)
+    assert nucleus.loops == ()
+    expect(steps.lane(page, 0)).to_contain_text("period 8")
+    assert greedy.model.licence == "apache-2.0"
