@@ -19,6 +19,7 @@ from explorer.core.recorder import LaneLabel, Recorder, RunFacts
 from explorer.core.types import Column, Prompt, StopReason, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import Chain, parse
+from explorer.services.model_memory import ModelSize, estimate_need, free_memory, require_memory
 
 MAX_LANES = 8
 MAX_ROWS = 64
@@ -126,12 +127,21 @@ class Run:
         self._noises = lane_keys(specs, coupled=options.coupled)
         self._eos_ids = frozenset() if options.ignore_eos else model.tokenizer.eos_ids
         engine.check_fits(model, len(self.prompt.ids), options.max_new_tokens)
+        self._check_memory()
         self.recorder = Recorder(
             model,
             self.prompt,
             [LaneLabel(spec, noise) for spec, noise in zip(specs, self._noises, strict=True)],
             RunFacts(options.seed, self._eos_ids, library_versions(), options.loop),
         )
+
+    def _check_memory(self) -> None:
+        """Refuse a run whose cache and logits do not fit beside the loaded model."""
+        info, rows = self.model.info, sum(chain.build().width for chain in self.chains)
+        tokens = len(self.prompt.ids) + self.options.max_new_tokens
+        size = ModelSize(0, 4, info.kv_bytes_per_token, info.vocab_size)
+        need = estimate_need(size, rows, tokens)
+        require_memory(f"A run of {rows} rows by {tokens:,} tokens", need, free_memory(info.device))
 
     def columns(self) -> Iterator[Column]:
         """Run, recording every column before it is given out."""

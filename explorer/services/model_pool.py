@@ -59,9 +59,10 @@ class _Slot:
 
 
 def summarise(info: ModelInfo) -> str:
-    """One line on a loaded model: "smollm2-135m · float32 · cpu · 2 cores"."""
+    """One line on a loaded model: "smollm2-135m · apache-2.0 · float32 · cpu · 2 cores"."""
+    licence = [info.licence] if info.licence != "unknown" else ["licence unknown"]
     cores = [f"{torch.get_num_threads()} cores"] if info.device == "cpu" else []
-    return " · ".join([info.id, info.dtype, info.device, *cores])
+    return " · ".join([info.id, *licence, info.dtype, info.device, *cores])
 
 
 class ModelPool:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from e2e.conftest import OpenPage
-from e2e.steps import lane, run, start, token, token_count, wait_for_tokens, wait_until_done
+from e2e.steps import box, lane, run, start, token, token_count, wait_for_tokens, wait_until_done
 
 MODES = ("surprisal", "entropy", "rank", "sampling", "support", "loops")
 BACKGROUND = "e => getComputedStyle(e).backgroundColor"
@@ -76,6 +76,16 @@ def test_a_phone_shows_one_lane_and_a_strip_of_all(open_page: OpenPage, shoot) -
     expect(page.locator(".gx-pin-where")).to_contain_text("token 5")
     shoot(page, "phone", full=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_nothing_sticks_out_on_a_phone(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    run(page, tokens=20)
+    for selector in (".gx-hint", ".gx-find", ".gx-lane:visible", "#gx-run", "#gx-stop"):
+        for found in page.locator(selector).all():
+            place = box(found)
+            assert place["x"] >= 0, selector
+            assert place["x"] + place["width"] <= 390, selector
 
 
 def test_a_swipe_changes_the_lane(open_page: OpenPage) -> None:

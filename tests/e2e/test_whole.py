@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fakes import LetterTokenizer, ScriptedModel, spelling_script
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from e2e import steps
 from explorer.core.errors import ModelUnavailable
@@ -50,7 +53,8 @@ def model() -> ScriptedModel:
 
 
 @pytest.fixture(scope="module")
-def whole_url(model: ScriptedModel) -> Iterator[str]:
+def whole_url(browser: Browser, model: ScriptedModel) -> Iterator[str]:
+    """The app; after the browser, whose driver runs the event loop that Gradio's locks want."""
     pool = ModelPool(names=["scripted"])
     pool.add("scripted", model)
     yield from serve(Services(Settings(model="scripted"), pool))
@@ -147,8 +151,37 @@ def test_a_loop_is_found_told_and_can_end_a_lane(
     expect(steps.lane(page, 0)).to_contain_text("period 37")
 
 
+CLIENT = """
+import json, sys
+from gradio_client import Client
+client = Client(sys.argv[1], verbose=False)
+entries = client.predict(api_name="/decoders")
+specs = ["greedy", "top_k:k=5"]
+traces = client.predict("the keeper", specs, "", 12, 3, api_name="/compare")
+scored = client.predict("the light", "", api_name="/score")
+try:
+    client.predict("the keeper", ["nuclues"], "", 12, 3, api_name="/compare")
+except Exception as error:
+    refusal = str(error)
+print(json.dumps([[e["name"] for e in entries], traces, scored, refusal]))
+"""
+
+
+def test_other_programs_call_the_endpoints(whole_url: str) -> None:
+    # A process of its own, as a program would be: the client leaves sockets to the exit.
+    command = [sys.executable, "-W", "ignore", "-c", CLIENT, whole_url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    names, traces, scored, refusal = json.loads(done.stdout)
+    assert {"greedy", "nucleus", "beam"} <= set(names)
+    assert [trace["decoder"] for trace in traces] == ["greedy", "top_k:k=5"]
+    assert [len(trace["tokens"]["id"]) for trace in traces] == [12, 12]
+    assert scored["text"] == "the light"
+    assert "Did you mean 'nucleus'" in refusal
+
+
 @pytest.fixture(scope="module")
-def real_url() -> Iterator[str]:
+def real_url(browser: Browser) -> Iterator[str]:
     try:
         fetch_model("smollm2-135m")
     except ModelUnavailable as error:

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script, spelling_script
 
-from explorer.core.errors import InvalidParams, NotCapable, NumericalFailure
+from explorer.core.errors import (
+    InvalidParams,
+    ModelUnavailable,
+    NotCapable,
+    NumericalFailure,
+)
 from explorer.core.types import Prompt, StopReason
+from explorer.services import generation
 from explorer.services.generation import MAX_ROWS, Run, RunOptions, generate, stream
 from explorer.services.scoring import score
 
@@ -135,6 +142,16 @@ def test_a_prompt_longer_than_the_context_is_refused_with_figures() -> None:
     small = ScriptedModel(hashed_script(VOCAB), context_length=100)
     with pytest.raises(NotCapable, match="reads 100 tokens; this prompt has 90 and 128 new"):
         generate(small, "a" * 90, ["greedy"])
+
+
+def test_a_run_too_large_for_the_memory_is_refused_with_figures(monkeypatch) -> None:
+    model = ScriptedModel(hashed_script(VOCAB))
+    model.info = replace(model.info, kv_bytes_per_token=50_000)
+    monkeypatch.setattr(generation, "free_memory", lambda device: 300_000_000)
+    with pytest.raises(ModelUnavailable, match=r"8 rows by 1,003 tokens needs 0.60 GB") as caught:
+        generate(model, "abc", ["ancestral"] * 8, 1000)
+    assert "0.30 GB are free" in caught.value.message
+    assert generate(model, "abc", ["greedy"], 100)
 
 
 def test_scored_text_stands_after_bos_or_its_prompt(model) -> None:
