@@ -26,7 +26,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def metric_table(traces: Sequence[Trace]) -> str:
     """One row a lane: tokens, stop reason, the metrics, loops, speed. Bits on screen."""
     from explorer.analyzers import ALL
-    from explorer.core.distribution import to_bits
+    from explorer.core.units import to_bits
 
     header = ["decoder", "tokens", "stop"]
     header += [f"{info.title} (bits)" if info.unit == "nats" else info.title for info in ALL]
@@ -49,7 +49,7 @@ def token_table(trace: Trace) -> str:
     """One row a token: piece, surprisal, entropy, rank, probability."""
     import math
 
-    from explorer.core.distribution import to_bits
+    from explorer.core.units import to_bits
 
     header = ["token", "surprisal (bits)", "entropy (bits)", "rank", "p"]
     rows = [

@@ -119,12 +119,3 @@ def inverse_cdf(logprobs: Float[Tensor, " vocab"], u: float) -> int:
         return index
     # u * total rounded up to the total itself: the last possible token.
     return int((logprobs > -math.inf).nonzero()[-1])
-
-
-def to_bits(nats: float) -> float:
-    """Nats to bits; the one place where the page's unit is made.
-
-    >>> to_bits(math.log(8))
-    3.0
-    """
-    return nats / math.log(2.0)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.core.units import to_bits
 from explorer.render.palette import (
     LANE_COLOURS,
     LANE_DASHES,
     PLOT_GRID,
     PLOT_INK,
     RAMPS,
-    to_bits,
 )
 
 PLOT_HEIGHT = 420

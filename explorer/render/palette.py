@@ -11,12 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from explorer.core.units import to_bits
+
 LEVELS = 10
-
-
-def to_bits(nats: float) -> float:
-    """Nats, the unit of the code, to bits, the unit of the page."""
-    return nats / math.log(2)
 
 
 def format_bits(nats: float | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 from ui.fake_services import FakeServices
 
-from explorer.ui.app import build_app, launch_options
+from e2e.server import serve
 
 SHOTS = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -55,19 +54,7 @@ def services() -> FakeServices:
 @pytest.fixture(scope="session")
 def url(services: FakeServices) -> Iterator[str]:
     """The app on a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = build_app(services)
-    app.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        **launch_options(),
-    )
-    yield f"http://127.0.0.1:{port}/"
-    app.close()
+    yield from serve(services)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from fakes import LetterTokenizer, ScriptedModel, spelling_script
 from playwright.sync_api import Browser, Page, expect
 
 from e2e import steps
+from e2e.server import serve
 from explorer.core.errors import ModelUnavailable
 from explorer.core.trace_io import read_traces
 from explorer.core.types import StopReason
@@ -23,26 +23,8 @@ from explorer.services.compare import Services
 from explorer.services.loading import fetch_model
 from explorer.services.model_pool import ModelPool
 from explorer.services.settings import Settings, read_settings
-from explorer.ui.app import build_app, launch_options
 
 PROMPT = "the keeper opened"
-
-
-def serve(services: Services) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    services.start_loading(services.default_model)
-    app = build_app(services)
-    app.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        **launch_options(),
-    )
-    yield f"http://127.0.0.1:{port}/"
-    app.close()
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +168,9 @@ def real_url(browser: Browser) -> Iterator[str]:
         fetch_model("smollm2-135m")
     except ModelUnavailable as error:
         pytest.skip(f"SmolLM2 is not to be had here: {error.message}")
-    settings = read_settings()
-    yield from serve(Services(settings, ModelPool(1)))
+    services = Services(read_settings(), ModelPool(1))
+    services.start_loading(services.default_model)
+    yield from serve(services)
 
 
 @pytest.mark.timeout(900)

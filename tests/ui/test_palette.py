@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from explorer.core.units import to_bits
 from explorer.render import palette
 from explorer.render.page_assets import ASSETS, page_styles
 
@@ -82,7 +83,7 @@ def test_both_themes_define_the_same_variables() -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert palette.to_bits(math.log(2)) == pytest.approx(1.0)
+    assert to_bits(math.log(2)) == pytest.approx(1.0)
     assert palette.format_bits(math.log(8)) == "3.00 bits"
     assert palette.format_bits(None) == "–"
     assert palette.format_percent(0.31) == "31.0%"

@@ -16,8 +16,8 @@ from explorer.core.distribution import (
     one_hot,
     rank,
     support_size,
-    to_bits,
 )
+from explorer.core.units import to_bits
 
 
 @pytest.mark.parametrize("vocab", [2, 7, 400])
