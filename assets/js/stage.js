@@ -33,7 +33,7 @@ class Stage {
       onAdd: () => this.addLane(),
     });
     this.grid = make("div", { class: "gx-lanes", role: "region", "aria-label": "Lanes: one decoding method each" });
-    this.strip = make("div", { class: "gx-strip", role: "tablist", "aria-label": "Lanes" });
+    this.strip = new Strip((index) => this.showLane(this.lanes[index]));
     this.inspector = new Inspector(
       (pin) => this.cursor.unpin(pin.source),
       (find) => this.openFind(find),
@@ -44,7 +44,7 @@ class Stage {
     this.root.classList.add("gx");
     this.root.replaceChildren(
       this.toolbar.root,
-      this.strip,
+      this.strip.root,
       this.grid,
       this.inspector.root,
       ...(this.chart ? [this.chart.root] : []),
@@ -336,31 +336,11 @@ class Stage {
     this.chart.draw(this.run.lanes, Math.max(2, ...this.run.lanes.map((lane) => lane.tokens.length)));
   }
 
-  // Phones: one lane at a time, the others as sparklines in a strip.
+  // Phones: one lane at a time, the others in a strip.
 
   drawStrip() {
     for (const lane of this.lanes) lane.root.classList.toggle("gx-active", lane === this.active);
-    if (!this.narrow.matches) return;
-    while (this.strip.children.length > this.lanes.length) this.strip.lastChild.remove();
-    this.lanes.forEach((lane, index) => {
-      const tab = this.strip.children[index] || this.appendTab(index);
-      tab.setAttribute("aria-selected", lane === this.active ? "true" : "false");
-      tab.style.setProperty("--gx-lane", laneColour(lane.colour));
-      setText(tab.querySelector(".gx-tab-name"), lane.words());
-      if (!lane.run) return;
-      tab.gxSpark.setLength(this.run.header ? this.run.header.max_new_tokens : 128);
-      tab.gxSpark.draw(lane.run.tokens, lane.run.loops);
-    });
-  }
-
-  appendTab(index) {
-    const spark = new Sparkline(null);
-    const name = make("span", { class: "gx-tab-name" });
-    const onclick = () => this.showLane(this.lanes[index]);
-    const tab = make("button", { class: "gx-tab", type: "button", role: "tab", onclick }, name, spark.svg);
-    tab.gxSpark = spark;
-    this.strip.append(tab);
-    return tab;
+    if (this.narrow.matches) this.strip.draw(this.lanes, this.active, this.run.header);
   }
 
   showLane(lane) {
@@ -368,8 +348,7 @@ class Stage {
     this.active = lane;
     this.drawStrip();
     this.settle();
-    const tab = this.strip.children[this.lanes.indexOf(lane)];
-    if (tab && this.narrow.matches) tab.scrollIntoView({ block: "nearest", inline: "center" });
+    if (this.narrow.matches) this.strip.reveal(this.lanes.indexOf(lane));
   }
 
   swipe(step) {
@@ -399,23 +378,4 @@ class Stage {
   requestStop() {
     if (this.options.onStop) this.options.onStop();
   }
-}
-
-const SWIPE_PIXELS = 48;
-
-/** Sideways strokes of a finger; mostly vertical ones stay scrolling. */
-function listenToSwipes(element, onSwipe) {
-  let start = null;
-  element.addEventListener("touchstart", (event) => (start = event.changedTouches[0]), { passive: true });
-  element.addEventListener(
-    "touchend",
-    (event) => {
-      if (!start) return;
-      const end = event.changedTouches[0];
-      const [dx, dy] = [end.clientX - start.clientX, end.clientY - start.clientY];
-      if (Math.abs(dx) > SWIPE_PIXELS && Math.abs(dx) > 2 * Math.abs(dy)) onSwipe(dx < 0 ? 1 : -1);
-      start = null;
-    },
-    { passive: true },
-  );
 }

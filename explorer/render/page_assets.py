@@ -26,6 +26,7 @@ SCRIPTS = (
     "finds",
     "metrics",
     "toolbar",
+    "strip",
     "cursor",
     "stage",
     "explorer",

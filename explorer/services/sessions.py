@@ -29,10 +29,13 @@ class Sessions:
 
     Args:
         capacity: most sessions kept.
+        tokens: most tokens kept in all results together, at some 3 kB each; the results of the
+            tabs idle longest make room, that of the tab just served never does.
     """
 
-    def __init__(self, capacity: int = 200) -> None:
+    def __init__(self, capacity: int = 200, tokens: int = 400_000) -> None:
         self._capacity = capacity
+        self._tokens = tokens
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,6 +60,16 @@ class Sessions:
             session = self._sessions.get(key)
             if session is not None and session.cancel is run.cancel:
                 session.run, session.ndjson = run, ndjson
+                self._sessions.move_to_end(key)
+                self._make_room(key)
+
+    def _make_room(self, newest: str) -> None:
+        total = sum(_size(session) for session in self._sessions.values())
+        for key, session in self._sessions.items():
+            if total <= self._tokens or key == newest:
+                return
+            total -= _size(session)
+            session.run, session.ndjson = None, ""
 
     def get(self, key: str) -> Session | None:
         """A tab's session, or None."""
@@ -76,3 +89,9 @@ class Sessions:
             session = self._sessions.pop(key, None)
         if session is not None:
             session.cancel.set()
+
+
+def _size(session: Session) -> int:
+    """Tokens held for a tab."""
+    run = session.run
+    return 0 if run is None else sum(len(record.steps) for record in run.recorder.lanes)
