@@ -27,7 +27,6 @@ def serve(settings: Settings) -> None:
     from explorer.ui.app import build_app, launch_options  # noqa: PLC0415
 
     services = Services(settings, ModelPool(settings.pool_size))
-    services.start_loading(settings.model)
     app = build_app(services)
     try:
         app.launch(
@@ -38,9 +37,11 @@ def serve(settings: Settings) -> None:
             **launch_options(),
         )
     except OSError as error:
-        message = f"Port {settings.port} on {settings.host} cannot be used: {error}".splitlines()[0]
+        log.debug("%s", error)
+        message = f"Port {settings.port} on {settings.host} cannot be used."
         hint = "Another program may hold it: choose one with --port or EXPLORER_PORT."
         print(ExplorerError(message, hint), file=sys.stderr)  # noqa: T201  # before any page is up
         raise SystemExit(2) from None
+    services.start_loading(settings.model)  # after the page is up: it shows how far this is
     log.info("The page is at http://%s:%s (Ctrl+C stops it)", settings.host, settings.port)
     app.block_thread()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,18 @@ def test_the_module_runs_as_a_program() -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert done.stderr.startswith("explorer: Unknown decoder 'x'.")
+
+
+def test_a_port_that_is_taken_is_one_line_and_status_2() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "explorer", "ui", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Port {port} on 127.0.0.1 cannot be used.")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_python_interface_is_the_one_of_the_contract() -> None:
