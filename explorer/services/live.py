@@ -25,7 +25,9 @@ log = logging.getLogger("explorer")
 FRAME_S = 0.1
 """Seconds between two frames: at most ten updates a second."""
 PLOT_S = 1.0
-"""Seconds between two redraws of the plot and the metrics."""
+"""Least seconds between two redraws of the plot and the metrics."""
+PLOT_TOKENS_A_SECOND = 1_500
+"""A browser redraws a long plot slowly: for every so many tokens it waits a second more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class LiveRun:
             yield self._frame(plot=True)
             while not self._finished.wait(FRAME_S):
                 now = time.perf_counter()
-                plot = now - plotted >= PLOT_S
+                plot = now - plotted >= PLOT_S + self._tokens / PLOT_TOKENS_A_SECOND
                 if plot:
                     plotted = now
                 yield self._frame(plot=plot)
