@@ -203,6 +203,8 @@ class Services:
             status = self.pool.status(name)
             if status.state == "failed":
                 raise ModelUnavailable(status.error, status.hint)
+            if status.state == "absent":  # it was loaded and made room for another since
+                self.pool.start_loading(name)
             share = "" if status.fraction is None else f" {status.fraction:.0%}"
             yield Frame("", None, f"Loading {name}: {status.what}{share}")
             if cancel.wait(FRAME_S):

@@ -191,6 +191,24 @@ def test_a_bad_request_is_refused_and_the_last_result_stays(bad, kind, message) 
     assert len(list(read_traces(services.export("tab", "jsonl")))) == 2
 
 
+def test_a_model_that_made_room_while_it_was_waited_for_is_loaded_again() -> None:
+    model = ScriptedModel(hashed_script(VOCAB))
+    pool = ModelPool(limit=1, load=lambda name, progress: model, names=["a", "b"])
+    services = Services(Settings(model="a"), pool)
+    loads: list[str] = []
+    begin = pool.start_loading
+
+    def start_loading(name: str) -> None:
+        loads.append(name)
+        if len(loads) > 1:  # the first load is lost to another model
+            begin(name)
+
+    pool.start_loading = start_loading
+    *_, last = services.run("tab", request(model="a", max_new_tokens=3))
+    assert loads == ["a", "a"]
+    assert lines(last.ndjson)[-1]["done"]
+
+
 def test_exports_of_all_kinds(tmp_path) -> None:
     services = services_with(ScriptedModel(hashed_script(VOCAB)))
     with pytest.raises(NotCapable, match="nothing to save yet"):
