@@ -76,12 +76,15 @@ class Chain:
     def muted(self) -> tuple[str, ...]:
         """Stages that change nothing in this chain, each with the reason, in words."""
         reasons = []
-        for stage in self.processors:
+        for place, stage in enumerate(self.processors):
             name = stage.info.title
+            later = self.processors[place + 1 :]
+            # A later stage that can move the argmax may move it elsewhere without this one.
+            idle = all(x.info.keeps_argmax or x.is_neutral for x in later)
             if stage.is_neutral:
                 values = ", ".join(f"{k}={format_value(v)}" for k, v in stage.info.neutral.items())
                 reasons.append(f"{name} does nothing at {values}.")
-            elif stage.info.keeps_argmax and self.chooser.info.name == "greedy":
+            elif idle and stage.info.keeps_argmax and self.chooser.info.name == "greedy":
                 reasons.append(f"{name} does nothing: greedy takes the likeliest token anyway.")
         return tuple(reasons)
 

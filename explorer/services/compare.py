@@ -130,8 +130,8 @@ class Services:
             return PromptReport(None, prompt, "", tuple(warnings))
         text = tokenizer.chat_text(prompt) if template == "chat" else prompt
         ids = tokenizer.encode_chat(prompt) if template == "chat" else tokenizer.encode(prompt)
-        if not ids:
-            ids = [tokenizer.bos_id] if tokenizer.bos_id is not None else []
+        if not prompt and template == "raw":
+            ids = ids or [tokenizer.bos_id] if tokenizer.bos_id is not None else []
             warnings.append("The prompt is empty: the model starts from its begin mark (BOS).")
         limit = handle.info.context_length
         if limit and len(ids) + max_new_tokens > limit:

@@ -100,6 +100,8 @@ def test_a_muted_stage_says_who_muted_it() -> None:
     assert "greedy takes the likeliest token anyway" in reason
     assert parse("locally_typical:mass=0.2+greedy").muted == ()
     assert parse("repetition_penalty+greedy").muted == ()
+    assert parse("temperature:temperature=0.3+locally_typical:mass=0.2+greedy").muted == ()
+    assert parse("top_k:k=1+no_repeat_ngram:n=2+greedy").muted == ()
 
 
 def test_titles_read_as_words() -> None:
