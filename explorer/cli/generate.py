@@ -77,18 +77,19 @@ def run(arguments: argparse.Namespace) -> int:
     rows, tokens = len(arguments.decoder), arguments.max_new_tokens
     model = open_model(arguments.model, rows=rows, tokens=tokens)
     job = Run(model, text, arguments.decoder, options)
-    interrupted = _decode(job)
+    status = _decode(job)
     traces = job.traces()
     if arguments.out is not None:
         _write(job, traces, arguments.out)
     else:
         _show(traces)
-    return 130 if interrupted else 0
+    return status
 
 
-def _decode(job: Run) -> bool:
-    """Run to the end; True if the person pressed Ctrl+C, which keeps what was made."""
+def _decode(job: Run) -> int:
+    """Run to the end and return the exit status; what was made is kept whatever happens."""
     from explorer.cli.progress import token_bar
+    from explorer.core.errors import ExplorerError
 
     try:
         with token_bar(job.options.max_new_tokens) as bar:
@@ -96,8 +97,11 @@ def _decode(job: Run) -> bool:
                 bar.update()
     except KeyboardInterrupt:
         print("explorer: stopped; keeping what was made", file=sys.stderr)
-        return True
-    return False
+        return 130
+    except ExplorerError as error:
+        print(f"explorer: {error} What was made is kept.", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _write(job: Run, traces: tuple[Trace, ...], out: Path) -> None:

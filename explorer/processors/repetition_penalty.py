@@ -50,7 +50,7 @@ class RepetitionPenaltyParams(Params):
 
     penalty: float = Field(
         default=1.2,
-        gt=0,
+        ge=0.01,  # below, float32 logits overflow and the law is NaN
         le=10,
         description="Divides positive and multiplies negative logits of tokens seen before; "
         "1 switches it off.",

@@ -39,7 +39,7 @@ class TemperatureParams(Params):
 
     temperature: float = Field(
         default=0.8,
-        gt=0,
+        ge=0.001,  # below, float32 logits overflow and the law is NaN
         le=100,
         description="Divides the logits: below 1 sharpens, above 1 flattens; 0 is spelled greedy.",
         json_schema_extra={"slider": [0.05, 3, 0.05]},
