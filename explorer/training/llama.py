@@ -1,0 +1,49 @@
+"""A small Llama of transformers, to be trained and saved as `AutoModelForCausalLM` reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from explorer.training.config import ModelShape
+
+
+def new_llama(shape: ModelShape, seed: int, eos_id: int = 0) -> PreTrainedModel:
+    """A model with random weights that depend on the seed alone.
+
+    Matrices are drawn from N(0, 0.02), those that write to the residual stream from a law
+    narrower by the square root of twice the depth (GPT-2's rule).
+    """
+    config = LlamaConfig(
+        **shape.model_dump(exclude={"rope_theta"}),
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
+        tie_word_embeddings=True,
+        bos_token_id=eos_id,
+        eos_token_id=eos_id,
+        pad_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):  # transformers draws weights of its own first
+        model: Any = LlamaForCausalLM(config)
+    generator = torch.Generator().manual_seed(seed)
+    narrow = 0.02 / (2 * shape.num_hidden_layers) ** 0.5
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+                weight.normal_(0.0, narrow if writes else 0.02, generator=generator)
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def save_model(model: PreTrainedModel, folder: Path) -> None:
+    """Write config.json and float16 safetensors; the model itself stays as it is."""
+    state = {name: weight.half() for name, weight in model.state_dict().items()}
+    dtype = model.config.dtype
+    model.config.dtype = torch.float16
+    try:
+        model.save_pretrained(folder, state_dict=state)
+    finally:
+        model.config.dtype = dtype
