@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
@@ -67,8 +68,29 @@ class RunFacts:
     thresholds: LoopThresholds | None = None
 
 
+def tokens_per_s(tokens: int, elapsed_s: float, first_s: float) -> float | None:
+    """The one definition of a lane's speed: tokens after the first, by the seconds they took.
+
+    Reading the prompt, which ends with the first token, is no part of it. All lanes advance
+    together, so their speeds are of shared time.
+
+    Args:
+        tokens: how many the lane has.
+        elapsed_s: seconds from the run's start to the latest of them.
+        first_s: seconds from the run's start to the first.
+
+    Returns:
+        None where there is no second token.
+
+    >>> tokens_per_s(11, elapsed_s=3.0, first_s=1.0)
+    5.0
+    """
+    seconds = elapsed_s - first_s
+    return (tokens - 1) / seconds if tokens > 1 and seconds > 0 else None
+
+
 class Recorder:
-    """Collects the columns of one run.
+    """Collects the columns of one run; a thread may ask for traces while another adds.
 
     Args:
         model: the model that runs.
@@ -86,9 +108,25 @@ class Recorder:
         self._tree: list[dict[tuple[int, int], TokenStep]] = [{} for _ in labels]
         self._batch_rows = 0
         self._prefill_s = 0.0
+        # A column is taken in whole or not yet, for whoever asks from another thread.
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Steps in memory, those of rows that a search has given up included."""
+        return sum(len(tree) for tree in self._tree)
+
+    def rate(self, lane: int) -> float | None:
+        """Tokens a second of a lane, as `tokens_per_s` defines it."""
+        record = self.lanes[lane]
+        return tokens_per_s(len(record.steps), record.elapsed_s, self._prefill_s)
 
     def add(self, column: Column) -> None:
         """Take in the next column."""
+        with self._lock:
+            self._add(column)
+
+    def _add(self, column: Column) -> None:
         if column.index == 0:
             self._prefill_s = column.elapsed_s
         self._batch_rows = max(self._batch_rows, column.batch_rows)
@@ -149,12 +187,12 @@ class Recorder:
 
     def traces(self) -> tuple[Trace, ...]:
         """One trace a lane; a lane that has not stopped counts as cancelled."""
-        return tuple(self._trace(lane) for lane in range(len(self.labels)))
+        with self._lock:
+            return tuple(self._trace(lane) for lane in range(len(self.labels)))
 
     def _trace(self, lane: int) -> Trace:
         record = self.lanes[lane]
         decode_s = record.elapsed_s - self._prefill_s
-        made = max(len(record.steps) - 1, 0)
         return assemble(
             self.model,
             self.prompt,
@@ -169,7 +207,7 @@ class Recorder:
             timing={
                 "prefill_s": round(self._prefill_s, 6),
                 "decode_s": round(decode_s, 6),
-                "tokens_per_s": round(made / decode_s, 3) if decode_s > 0 else 0.0,
+                "tokens_per_s": round(self.rate(lane) or 0.0, 3),
             },
             hypotheses=self.hypotheses(lane),
         )

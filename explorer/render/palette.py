@@ -30,6 +30,15 @@ def format_percent(probability: float | None) -> str:
     return f"{probability * 100:.1f}%"
 
 
+def format_count(count: int, noun: str) -> str:
+    """A number of things for people.
+
+    >>> format_count(1, "token"), format_count(2048, "token")
+    ('1 token', '2,048 tokens')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One colour in both themes."""

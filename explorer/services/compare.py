@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -14,6 +13,7 @@ from explorer.core.handle import ModelHandle
 from explorer.core.trace_io import write_traces
 from explorer.core.trace_schema import to_entry
 from explorer.render.export_html import export_page
+from explorer.render.palette import format_count
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions
@@ -27,7 +27,11 @@ from explorer.services.settings import Settings
 MAX_PROMPT_CHARS = 200_000
 MAX_TOP = 50
 MAX_STOP_STRINGS = 16
+MIN_RUN_S = 1.0
+EXPORTS = ("jsonl", "csv", "html")
 API_UPDATE_S = 0.5
+RUN_SLOTS = 8
+"""Runs at once over all visitors; they share a model by turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Services:
         self.pool = pool
         self.default_model = settings.model
         self._sessions = Sessions()
+        self._slots = threading.BoundedSemaphore(RUN_SLOTS)
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every stage with its parameters."""
@@ -115,6 +120,8 @@ class Services:
         self, model: str, prompt: str, template: str, max_new_tokens: int
     ) -> PromptReport:
         """What the model will make of a prompt, with warnings; never loads anything."""
+        if len(prompt) > MAX_PROMPT_CHARS:
+            return PromptReport(None, "", "", (str(_too_long("The prompt", prompt)),))
         warnings = []
         if prompt != prompt.rstrip(" ") and template == "raw":
             warnings.append(
@@ -136,25 +143,21 @@ class Services:
         limit = handle.info.context_length
         if limit and len(ids) + max_new_tokens > limit:
             warnings.append(
-                f"{len(ids):,} tokens and {max_new_tokens:,} new ones exceed the "
+                f"{format_count(len(ids), 'token')} and {max_new_tokens:,} new ones exceed the "
                 f"{limit:,} that {handle.info.id} reads: shorten one of them."
             )
         bos = "yes" if ids and ids[0] == tokenizer.bos_id else "no"
         return PromptReport(len(ids), text, bos, tuple(warnings))
 
     def run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
-        """Run a request in a session's name; a run under way there is cancelled first.
+        """Run a request in a session's name; the run under way there goes on until this begins.
 
         Closing the iterator ends the run. What was made is kept for `export`.
 
         Raises:
-            ExplorerError: for a request that cannot begin; the earlier result stays.
+            ExplorerError: for a request that cannot begin; an earlier run and its result stay.
         """
         self._check(request)
-        cancel = self._sessions.begin(session)
-        handle = yield from self._await_model(request.model, cancel)
-        if handle is None:
-            return
         options = RunOptions(
             max_new_tokens=request.max_new_tokens,
             seed=request.seed,
@@ -162,23 +165,30 @@ class Services:
             top=request.top,
             stop_on_loop=request.stop_on_loop,
             stop_strings=request.stop_strings,
-            deadline_s=min(request.deadline_s or self.settings.max_run_s, self.settings.max_run_s),
+            deadline_s=request.deadline_s or self.settings.max_run_s,
             chat=request.template == "chat",
         )
-        run = Run(handle, request.prompt, request.specs, options, cancel=cancel)
-        live = LiveRun(run)
-        self._sessions.store(session, run, "")
+        cancel = self._sessions.prepare(session)
+        handle = yield from self._await_model(request.model, cancel)
+        if handle is None or not (yield from self._await_slot(cancel)):
+            yield Frame("", None, "")
+            return
         try:
-            yield from live.frames()
+            run = Run(handle, request.prompt, request.specs, options, cancel=cancel)
+            live = LiveRun(run)
+            if not self._sessions.begin(session, cancel, live):
+                yield Frame("", None, "")
+                return
+            try:
+                yield from live.frames()
+            finally:
+                self._sessions.finish(session, live)
         finally:
-            self._sessions.store(session, run, live.text)
+            self._slots.release()
 
     def _check(self, request: CompareRequest) -> None:
         if len(request.prompt) > MAX_PROMPT_CHARS:
-            raise InvalidParams(
-                f"The prompt has {len(request.prompt):,} characters.",
-                f"At most {MAX_PROMPT_CHARS:,} are read.",
-            )
+            raise _too_long("The prompt", request.prompt)
         limit = self.settings.max_new_tokens
         if not 1 <= request.max_new_tokens <= limit:
             raise InvalidParams(
@@ -192,6 +202,14 @@ class Services:
             raise InvalidParams(
                 f"{len(request.stop_strings)} stop strings were given.",
                 f"At most {MAX_STOP_STRINGS} are watched.",
+            )
+        longest = self.settings.max_run_s
+        seconds = request.deadline_s
+        # NaN is in no range.
+        if seconds is not None and not MIN_RUN_S <= seconds <= longest:
+            raise InvalidParams(
+                f"A time limit of {seconds:g} seconds was asked for.",
+                f"Give {MIN_RUN_S:g} to {longest:g} seconds, or leave it empty.",
             )
 
     def _await_model(
@@ -211,10 +229,25 @@ class Services:
                 return None
         return handle
 
+    def _await_slot(self, cancel: threading.Event) -> Generator[Frame, None, bool]:
+        """Frames until there is a place for the run, which the caller gives back; or False.
+
+        Taken after the model is there: a model that loads for minutes holds up nobody else.
+        """
+        while not self._slots.acquire(timeout=FRAME_S):
+            yield Frame("", None, f"Waiting for a place: {RUN_SLOTS} runs are under way")
+            if cancel.is_set():
+                return False
+        return True
+
     def compare_traces(
         self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int
     ) -> Iterator[list[dict[str, object]]]:
-        """Traces so far as JSON objects, one a decoder, twice a second; the last is complete."""
+        """How many tokens each decoder has, twice a second, and at the end the traces.
+
+        Traces hold every alternative of every token: sent again and again they would grow with
+        the square of the run.
+        """
         request = CompareRequest(
             model=model or self.default_model,
             prompt=prompt,
@@ -229,19 +262,22 @@ class Services:
             max_new_tokens=max_new_tokens, seed=seed, deadline_s=self.settings.max_run_s
         )
         run = Run(handle, prompt, request.specs, options)
-        told = time.monotonic()
-        for _ in run.columns():
-            if time.monotonic() - told >= API_UPDATE_S:
-                yield [to_entry(trace) for trace in run.traces()]
-                told = time.monotonic()
+        while not self._slots.acquire(timeout=API_UPDATE_S):
+            yield _progress(run)
+        try:
+            told = time.monotonic()
+            for _ in run.columns():
+                if time.monotonic() - told >= API_UPDATE_S:
+                    yield _progress(run)
+                    told = time.monotonic()
+        finally:
+            self._slots.release()
         yield [to_entry(trace) for trace in run.traces()]
 
     def score_trace(self, text: str, model: str) -> dict[str, object]:
         """A teacher-forced trace of given text as a JSON object."""
         if len(text) > MAX_PROMPT_CHARS:
-            raise InvalidParams(
-                f"The text has {len(text):,} characters.", f"At most {MAX_PROMPT_CHARS:,} are read."
-            )
+            raise _too_long("The text", text)
         return to_entry(score(self.pool.get(model or self.default_model), text))
 
     def stop(self, session: str) -> None:
@@ -262,19 +298,31 @@ class Services:
         Raises:
             NotCapable: where there is no run yet.
         """
-        found = self._sessions.get(session)
-        if found is None or found.run is None:
-            raise NotCapable("There is nothing to save yet.", "Run a prompt first.")
-        folder = Path(tempfile.mkdtemp(prefix="explorer-"))
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = folder / f"explorer-{stamp}.{kind}"
-        traces = found.run.traces()
-        if kind == "jsonl":
-            write_traces(path, traces)
-        elif kind == "csv":
-            path.write_text(to_csv(traces), encoding="utf-8")
-        elif kind == "html":
-            path.write_text(export_page(found.ndjson), encoding="utf-8")
-        else:
+        if kind not in EXPORTS:
             raise InvalidParams(f"'{kind}' is no export format.", "Use jsonl, csv or html.")
+        result = self._sessions.latest(session)
+        if result is None or not any(trace.steps for trace in result.traces):
+            raise NotCapable("There is nothing to save yet.", "Run a prompt first.")
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = self._sessions.folder(session) / f"explorer-{stamp}.{kind}"
+        if kind == "jsonl":
+            write_traces(path, result.traces)
+        elif kind == "csv":
+            path.write_text(to_csv(result.traces), encoding="utf-8")
+        else:
+            path.write_text(export_page(result.ndjson), encoding="utf-8")
         return path
+
+
+def _too_long(what: str, text: str) -> InvalidParams:
+    return InvalidParams(
+        f"{what} has {len(text):,} characters.", f"At most {MAX_PROMPT_CHARS:,} are read."
+    )
+
+
+def _progress(run: Run) -> list[dict[str, object]]:
+    """How far each lane is, in a few bytes."""
+    lanes = zip(run.chains, run.recorder.lanes, strict=True)
+    return [
+        {"decoder": chain.canonical, "tokens_so_far": len(record.steps)} for chain, record in lanes
+    ]

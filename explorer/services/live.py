@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from explorer.core.errors import ExplorerError
+from explorer.core.recorder import tokens_per_s
+from explorer.core.types import Trace
 from explorer.render import wire
 from explorer.render.figures import LaneSeries
+from explorer.render.palette import format_count
 from explorer.services.generation import Run
-from explorer.services.wire_run import WireRun
+from explorer.services.wire_run import WireRun, closed_lines
 
 log = logging.getLogger("explorer")
 
@@ -45,6 +48,19 @@ class Frame:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run has made, for saving; it holds no model.
+
+    Attributes:
+        traces: one a lane.
+        ndjson: the lines of a page that shows them, closed (docs/wire.md).
+    """
+
+    traces: tuple[Trace, ...]
+    ndjson: str
+
+
 class LiveRun:
     """Runs a `Run` in a thread and turns it into frames.
 
@@ -56,10 +72,15 @@ class LiveRun:
         self.run = run
         self.text = ""
         self._wire = WireRun(run)
+        self._header = self._wire.header()
         self._chunks: list[str] = []
+        self._errors = ""
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._tokens = 0
+        self._first_tokens = 0
+        self._first_s = 0.0
+        self._latest_s = 0.0
         self._note = "Reading the prompt"
         self._started = time.perf_counter()
 
@@ -68,7 +89,7 @@ class LiveRun:
 
         Closing the iterator cancels the run.
         """
-        self._push(self._wire.header())
+        self._push(self._header)
         thread = threading.Thread(target=self._work, name="explorer-run", daemon=True)
         thread.start()
         plotted = time.perf_counter()
@@ -93,7 +114,7 @@ class LiveRun:
     def _drain(self) -> None:
         with self._lock:
             chunks, self._chunks = self._chunks, []
-        self.text += "".join(chunks)
+            self.text += "".join(chunks)
 
     def _push(self, lines: str) -> None:
         if lines:
@@ -104,8 +125,24 @@ class LiveRun:
         elapsed = time.perf_counter() - self._started
         if self._tokens == 0:
             return f"{self._note} · {elapsed:.1f} s"
-        rate = self._tokens / max(elapsed, 1e-9)
-        return f"{self._tokens:,} tokens · {rate:.0f} tokens a second · {elapsed:.1f} s"
+        words = [format_count(self._tokens, "token")]
+        # The sum of the lanes' speeds: each counts from its own first token.
+        after = self._tokens - self._first_tokens + 1
+        rate = tokens_per_s(after, self._latest_s, self._first_s)
+        if rate is not None:
+            words.append(f"{rate:.0f} tokens/s over all lanes")
+        return " · ".join([*words, f"{elapsed:.1f} s"])
+
+    def result(self) -> Result:
+        """What was made so far, whole at any moment and whatever thread asks."""
+        elapsed = time.perf_counter() - self._started
+        over = self._finished.is_set()
+        traces = self.run.traces()
+        if over and not self._wire.rewrote:
+            self._drain()
+            return Result(traces, self.text)
+        closing = self._errors + wire.done_line(self.run.options.seed, elapsed)
+        return Result(traces, closed_lines(self.run, self._header, traces, closing))
 
     def series(self) -> tuple[LaneSeries, ...]:
         """Entropy and surprisal of every lane so far, nats."""
@@ -134,12 +171,18 @@ class LiveRun:
             self._finished.set()  # or the reader would wait for ever
 
     def _decode(self) -> None:
-        measured = 0.0
+        measured = told = 0.0
         for column in self.run.columns():
             self._tokens += len({step.lane for step in column.steps})
-            due = time.perf_counter() - measured >= PLOT_S
-            measured = time.perf_counter() if due else measured
+            self._latest_s = column.elapsed_s
+            if column.index == 0:
+                self._first_tokens, self._first_s = self._tokens, column.elapsed_s
+            now = time.perf_counter()
+            if now - told < FRAME_S:
+                continue  # the page looks ten times a second: a search may change its mind between
+            due = now - measured >= PLOT_S
             self._push(self._wire.news(metrics=due))
+            told, measured = now, now if due else measured
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -147,16 +190,20 @@ class LiveRun:
         try:
             yield
         except ExplorerError as error:
-            self._push(wire.error_line(error.message, error.hint))
+            self._fail(wire.error_line(error.message, error.hint))
         except Exception:
             incident = uuid.uuid4().hex[:8]
             log.exception("run failed (incident %s)", incident)
-            self._push(
+            self._fail(
                 wire.error_line(
                     f"The run failed unexpectedly (incident {incident}).",
                     "What was made so far is kept; the server's log has the details.",
                 )
             )
+
+    def _fail(self, line: str) -> None:
+        self._errors += line
+        self._push(line)
 
     def _prefilled(self, chunk: int) -> None:
         total = len(self.run.prompt.ids)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from explorer.analyzers import measure
 from explorer.core.recorder import LaneRecord
-from explorer.core.types import StopReason, TokenStep
+from explorer.core.types import Loop, StopReason, TokenStep, Trace
 from explorer.render import wire
 from explorer.services.generation import Run
+
+Metrics = dict[str, float | int | str | None]
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What the page has of one lane."""
+
+    steps: list[TokenStep] = field(default_factory=list)
+    loops: int = 0
+    ended: bool = False
 
 
 class WireRun:
@@ -21,10 +34,9 @@ class WireRun:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._writer = wire.WireWriter(run.model.tokenizer)
-        self._sent = [0] * len(run.chains)
-        self._tips: list[TokenStep | None] = [None] * len(run.chains)
-        self._loop_marks = [0] * len(run.chains)
-        self._ended: set[int] = set()
+        self._lanes = [_Sent() for _ in run.chains]
+        self.rewrote = False
+        """True once a lane took tokens back: the lines so far hold some that are gone."""
 
     def header(self) -> str:
         """The first line."""
@@ -47,7 +59,7 @@ class WireRun:
     def news(self, *, metrics: bool) -> str:
         """Lines for what every lane has gained since the last call."""
         lanes = enumerate(self._run.recorder.lanes)
-        return "".join(self._lane(i, x, metrics) for i, x in lanes if i not in self._ended)
+        return "".join(self._lane(i, x, metrics) for i, x in lanes if not self._lanes[i].ended)
 
     def last(self, elapsed_s: float) -> str:
         """The closing lines; a lane that has not stopped counts as cancelled."""
@@ -56,39 +68,80 @@ class WireRun:
         return self.news(metrics=True) + wire.done_line(self._run.options.seed, elapsed_s)
 
     def _lane(self, lane: int, record: LaneRecord, metrics: bool) -> str:
-        parts = []
-        sent, steps = self._sent[lane], record.steps
-        # A path differs from the one sent exactly where its last sent step is another object.
-        if sent and steps[sent - 1 : sent] != [self._tips[lane]]:
-            sent = min(record.kept, sent)
-            parts.append(wire.cut_line(lane, sent))
-        parts.append(self._writer.tokens(lane, steps[sent:]))
-        self._sent[lane], self._tips[lane] = len(steps), steps[-1] if steps else None
+        parts, sent, steps = [], self._lanes[lane], record.steps
+        kept = _shared(sent.steps, steps)
+        if kept < len(sent.steps):
+            del sent.steps[kept:]
+            self.rewrote = True
+            parts.append(wire.cut_line(lane, kept))
+        parts.append(self._writer.tokens(lane, steps[kept:]))
+        sent.steps += steps[kept:]
         parts.append(self._loops(lane, record))
         if metrics or record.reason is not None:
-            parts.append(wire.metrics_line(lane, lane_metrics(record)))
+            rate = self._run.recorder.rate(lane)
+            row = lane_metrics(record.steps, record.loops, record.reason, rate)
+            parts.append(wire.metrics_line(lane, row))
         if record.reason is not None:
             parts.append(wire.end_line(lane, record.reason))
-            self._ended.add(lane)
+            sent.ended = True
         return "".join(parts)
 
     def _loops(self, lane: int, record: LaneRecord) -> str:
         # A growing loop is sent again at each whole copy and at the end, not at every token.
         mark = sum(1 + int(loop.copies) for loop in record.loops)
-        if mark == self._loop_marks[lane] and (not mark or record.reason is None):
+        if mark == self._lanes[lane].loops and (not mark or record.reason is None):
             return ""
-        self._loop_marks[lane] = mark
+        self._lanes[lane].loops = mark
         return wire.loops_line(lane, record.loops)
 
 
-def lane_metrics(record: LaneRecord) -> dict[str, float | int | str | None]:
-    """A lane's row of the metric table; information quantities in nats."""
-    loop = record.loops[-1] if record.loops else None
-    rate = len(record.steps) / record.elapsed_s if record.elapsed_s > 0 else None
+def _shared(sent: Sequence[TokenStep], steps: Sequence[TokenStep]) -> int:
+    """How many first steps are the same objects.
+
+    Two rows of a search never share a step behind one they do not share, so a look at the last
+    one is enough where nothing was taken back.
+    """
+    if not sent or (len(steps) >= len(sent) and steps[len(sent) - 1] is sent[-1]):
+        return len(sent)
+    for place, (one, other) in enumerate(zip(sent, steps, strict=False)):
+        if one is not other:
+            return place
+    return min(len(sent), len(steps))
+
+
+def closed_lines(run: Run, header: str, traces: Sequence[Trace], closing: str) -> str:
+    """A run's traces as lines without any that was taken back, at any point of its life.
+
+    Args:
+        run: whose traces they are.
+        header: its header line.
+        traces: what it has made.
+        closing: the lines that end it.
+    """
+    writer = wire.WireWriter(run.model.tokenizer)
+    parts = [header]
+    for lane, trace in enumerate(traces):
+        parts.append(writer.tokens(lane, trace.steps))
+        if trace.loops:
+            parts.append(wire.loops_line(lane, trace.loops))
+        rate = trace.timing.get("tokens_per_s") or None
+        row = lane_metrics(trace.steps, trace.loops, trace.stop_reason, rate)
+        parts += [wire.metrics_line(lane, row), wire.end_line(lane, trace.stop_reason)]
+    return "".join([*parts, closing])
+
+
+def lane_metrics(
+    steps: Sequence[TokenStep],
+    loops: Sequence[Loop],
+    reason: StopReason | None,
+    rate: float | None,
+) -> Metrics:
+    """A lane's row of the metric table; information quantities in nats, `rate` tokens a second."""
+    loop = loops[-1] if loops else None
     return {
-        "tokens": len(record.steps),
-        "stop_reason": str(record.reason) if record.reason else None,
-        **measure(record.steps),
+        "tokens": len(steps),
+        "stop_reason": str(reason) if reason else None,
+        **measure(steps),
         "loop_onset": loop.onset if loop else None,
         "loop_period": loop.period if loop else None,
         "loop_copies": round(loop.copies, 2) if loop else None,

@@ -12,6 +12,7 @@ from fakes import LetterTokenizer, ScriptedModel, hashed_script
 
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable, UnknownName
 from explorer.core.trace_io import read_traces
+from explorer.services import live
 from explorer.services.compare import CompareRequest, Services
 from explorer.services.generation import Run, RunOptions
 from explorer.services.live import LiveRun
@@ -69,7 +70,9 @@ def test_frames_come_at_most_ten_times_a_second() -> None:
     assert count <= (time.monotonic() - started) * 10 + 3
 
 
-def test_a_beam_tells_the_page_to_forget_what_it_no_longer_means() -> None:
+def test_a_beam_tells_the_page_to_forget_what_it_no_longer_means(monkeypatch) -> None:
+    # Slower than the page looks, so that it sees every change of mind.
+    monkeypatch.setattr(live, "FRAME_S", 0.0)
     services = services_with(ScriptedModel(hashed_script(VOCAB, end=-9)))
     *_, last = services.run("tab", request("beam:width=4", max_new_tokens=40))
     shown: list[int] = []
@@ -79,9 +82,12 @@ def test_a_beam_tells_the_page_to_forget_what_it_no_longer_means() -> None:
         elif "t" in entry:
             assert entry["i"] == len(shown)
             shown.append(entry["t"])
-    session = services._sessions.get("tab")
-    assert shown == list(session.run.traces()[0].token_ids)
+    (trace,) = read_traces(services.export("tab", "jsonl"))
+    assert shown == list(trace.token_ids)
     assert any("cut" in entry for entry in lines(last.ndjson))
+    # What is saved holds each token once.
+    page = services.export("tab", "html").read_text()
+    assert page.count('"cut":') == 0
 
 
 def test_stop_keeps_the_text_and_says_cancelled() -> None:
@@ -266,13 +272,13 @@ def test_a_frame_of_a_long_run_is_cheap() -> None:
     """
     model = ScriptedModel(hashed_script(VOCAB, end=-9))
     run = Run(model, "abc", ["ancestral"] * 8, RunOptions(512, top=10))
-    live = LiveRun(run)
+    page = LiveRun(run)
     costs = []
     for _ in run.columns():
         started = time.process_time()
-        live._push(live._wire.news(metrics=False))
-        live._frame(plot=False)
+        page._push(page._wire.news(metrics=False))
+        page._frame(plot=False)
         costs.append(time.process_time() - started)
-    assert len(live.text) > 1_000_000
+    assert len(page.text) > 1_000_000
     early, late = sorted(costs[100:200])[50], sorted(costs[-100:])[50]
     assert late / early < 5
