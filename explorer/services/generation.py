@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from explorer.core import engine
-from explorer.core.errors import InvalidParams
+from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.noise import lane_keys
@@ -122,6 +122,7 @@ class Run:
         self.chains = _chains(decoders)
         self.prompt = make_prompt(model, prompt, chat=options.chat)
         self.cancel = cancel or threading.Event()
+        self._begun = False
         self.on_prefill: Callable[[int], None] = lambda chunk: None
         specs = tuple(chain.canonical for chain in self.chains)
         self._noises = lane_keys(specs, coupled=options.coupled)
@@ -144,7 +145,14 @@ class Run:
         require_memory(f"A run of {rows} rows by {tokens:,} tokens", need, free_memory(info.device))
 
     def columns(self) -> Iterator[Column]:
-        """Run, recording every column before it is given out."""
+        """Run, recording every column before it is given out.
+
+        Raises:
+            NotCapable: if it was asked for before: a second pass would mix two runs in one trace.
+        """
+        if self._begun:
+            raise NotCapable("This run has begun already.", "Make a new Run for another.")
+        self._begun = True
         for column in engine.generate(self.model, self._request()):
             self.recorder.add(column)
             yield column

@@ -165,3 +165,11 @@ def test_scored_text_stands_after_bos_or_its_prompt(model) -> None:
         assert step.support_size == VOCAB
     with pytest.raises(InvalidParams, match="holds no token"):
         score(model, "")
+
+
+def test_a_run_begins_once(model) -> None:
+    run = Run(model, "abc", ["greedy"], RunOptions(max_new_tokens=4))
+    made = len(list(run.columns()))
+    with pytest.raises(NotCapable, match="begun already"):
+        next(run.columns())
+    assert len(run.traces()[0].steps) == made
