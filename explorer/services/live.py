@@ -27,6 +27,8 @@ log = logging.getLogger("explorer")
 
 FRAME_S = 0.1
 """Seconds between two frames: at most ten updates a second."""
+WIRE_BYTES_A_SECOND = 1_000_000
+"""A search that changes its mind rewrites its row: past this rate the page sees it less often."""
 PLOT_S = 1.0
 """Least seconds between two redraws of the plot and the metrics."""
 PLOT_TOKENS_A_SECOND = 1_500
@@ -171,18 +173,20 @@ class LiveRun:
             self._finished.set()  # or the reader would wait for ever
 
     def _decode(self) -> None:
-        measured = told = 0.0
+        measured = next_news = 0.0
         for column in self.run.columns():
             self._tokens += len({step.lane for step in column.steps})
             self._latest_s = column.elapsed_s
             if column.index == 0:
                 self._first_tokens, self._first_s = self._tokens, column.elapsed_s
             now = time.perf_counter()
-            if now - told < FRAME_S:
+            if now < next_news:
                 continue  # the page looks ten times a second: a search may change its mind between
             due = now - measured >= PLOT_S
-            self._push(self._wire.news(metrics=due))
-            told, measured = now, now if due else measured
+            lines = self._wire.news(metrics=due)
+            self._push(lines)
+            next_news = now + max(FRAME_S, len(lines) / WIRE_BYTES_A_SECOND)
+            measured = now if due else measured
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -205,6 +209,5 @@ class LiveRun:
         self._errors += line
         self._push(line)
 
-    def _prefilled(self, chunk: int) -> None:
-        total = len(self.run.prompt.ids)
-        self._note = f"Reading the prompt, {total:,} tokens (part {chunk})"
+    def _prefilled(self, done: int, total: int) -> None:
+        self._note = f"Reading the prompt, {total:,} tokens: {done / total:.0%}"

@@ -282,3 +282,27 @@ def test_a_frame_of_a_long_run_is_cheap() -> None:
     assert len(page.text) > 1_000_000
     early, late = sorted(costs[100:200])[50], sorted(costs[-100:])[50]
     assert late / early < 5
+
+
+def undecided(history) -> list[float]:
+    """Two texts, of a's and of b's, take turns at being the likelier: a search never settles."""
+    logits = [-9.0] + [0.0] * (VOCAB - 1)
+    if len(history) == 1:
+        logits[2] = logits[3] = 8.0
+    else:
+        mine = history[-1]
+        logits[mine] = 6.0 if (len(history) % 2) == (mine % 2) else 4.0
+    return logits
+
+
+def test_searches_that_never_settle_do_not_flood_the_page(monkeypatch) -> None:
+    monkeypatch.setattr(live, "WIRE_BYTES_A_SECOND", 200_000)
+    model = ScriptedModel(undecided, delay_s=0.002)
+    run = Run(model, "a", ["beam:width=2"] * 4, RunOptions(120, ignore_eos=True))
+    page = LiveRun(run)
+    started = time.monotonic()
+    *_, last = page.frames()
+    elapsed = time.monotonic() - started
+    assert last.ndjson.count('"cut"') > 4
+    whole = len(page.result().ndjson)
+    assert len(last.ndjson) < elapsed * live.WIRE_BYTES_A_SECOND + 3 * whole
