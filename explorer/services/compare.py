@@ -105,15 +105,35 @@ class Services:
         ]
 
     def model_names(self) -> list[str]:
-        """Models to offer; any Hub id, folder or .gguf path may be typed too."""
-        return self.pool.names()
+        """Models to offer; where all are allowed, a Hub id, folder or .gguf path may be typed."""
+        allowed = self.settings.allowed_models
+        return self.pool.names() if allowed is None else list(allowed)
+
+    @property
+    def any_model(self) -> bool:
+        """True where a model may be named that is not offered."""
+        return self.settings.allowed_models is None
+
+    def _allow(self, name: str) -> None:
+        allowed = self.settings.allowed_models
+        if allowed is not None and name not in allowed:
+            raise ModelUnavailable(
+                f"The model '{name}' is not offered here.",
+                f"Choose one of: {', '.join(allowed)}. Whoever runs this page lists others in"
+                " EXPLORER_MODELS.",
+            )
 
     def model_status(self, name: str) -> ModelStatus:
         """How far a model is; returns at once."""
         return self.pool.status(name)
 
     def start_loading(self, name: str) -> None:
-        """Begin to load a model; returns at once."""
+        """Begin to load a model; returns at once.
+
+        Raises:
+            ModelUnavailable: for a model that is not offered here.
+        """
+        self._allow(name)
         self.pool.start_loading(name)
 
     def inspect_prompt(
@@ -187,6 +207,7 @@ class Services:
             self._slots.release()
 
     def _check(self, request: CompareRequest) -> None:
+        self._allow(request.model)
         if len(request.prompt) > MAX_PROMPT_CHARS:
             raise _too_long("The prompt", request.prompt)
         limit = self.settings.max_new_tokens
@@ -278,7 +299,9 @@ class Services:
         """A teacher-forced trace of given text as a JSON object."""
         if len(text) > MAX_PROMPT_CHARS:
             raise _too_long("The text", text)
-        return to_entry(score(self.pool.get(model or self.default_model), text))
+        name = model or self.default_model
+        self._allow(name)
+        return to_entry(score(self.pool.get(name), text))
 
     def stop(self, session: str) -> None:
         """End a session's run within a token; everything made stays."""

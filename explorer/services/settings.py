@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from platformdirs import user_cache_path
 from explorer.core.errors import InvalidParams
 
 DEFAULT_MODEL = "smollm2-135m"
+ANY_MODEL = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Settings:
         max_new_tokens: most tokens a lane may ask for on the page (EXPLORER_MAX_NEW_TOKENS).
         max_run_s: longest run on the page, seconds (EXPLORER_MAX_RUN_S).
         pool_size: models held in memory at once (EXPLORER_POOL_SIZE).
+        models: the only models that may be asked for, "*" for any; () lets `allowed_models`
+            decide (EXPLORER_MODELS).
+        on_space: serving as a Hugging Face Space (SPACE_ID).
     """
 
     model: str = DEFAULT_MODEL
@@ -35,6 +40,35 @@ class Settings:
     max_new_tokens: int = 2048
     max_run_s: float = 600.0
     pool_size: int = 2
+    models: tuple[str, ...] = ()
+    on_space: bool = False
+
+    @property
+    def allowed_models(self) -> tuple[str, ...] | None:
+        """The only models that the page and its endpoints load; None for any.
+
+        Who can reach the page can name a model, and a name may be a path: where others than the
+        owner of this machine can reach it, only the models it opens with are loaded.
+        """
+        if ANY_MODEL in self.models:
+            return None
+        if self.models:
+            return tuple(dict.fromkeys([self.model, *self.models]))
+        if self.on_space or not is_loopback(self.host):
+            return tuple(dict.fromkeys([self.model, DEFAULT_MODEL]))
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """True where only this machine can reach an address.
+
+    >>> [is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "0.0.0.0", "my-pc")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -47,15 +81,20 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     default = Settings()
     cache = env.get("EXPLORER_CACHE")
     # A Space serves on all addresses of its container.
-    host = "0.0.0.0" if env.get("SPACE_ID") else default.host
+    on_space = bool(env.get("SPACE_ID"))
+    host = "0.0.0.0" if on_space else default.host
+    models = tuple(filter(None, map(str.strip, env.get("EXPLORER_MODELS", "").split(","))))
+    first = next((name for name in models if name != ANY_MODEL), default.model)
     return Settings(
-        model=env.get("EXPLORER_MODEL") or default.model,
+        model=env.get("EXPLORER_MODEL") or first,
         cache=Path(cache).expanduser() if cache else user_cache_path("generation-explorer"),
         host=env.get("EXPLORER_HOST") or host,
         port=int(_number(env, "EXPLORER_PORT", default.port)),
         max_new_tokens=int(_number(env, "EXPLORER_MAX_NEW_TOKENS", default.max_new_tokens)),
         max_run_s=_number(env, "EXPLORER_MAX_RUN_S", default.max_run_s),
         pool_size=int(_number(env, "EXPLORER_POOL_SIZE", default.pool_size)),
+        models=models,
+        on_space=on_space,
     )
 
 

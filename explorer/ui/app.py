@@ -20,6 +20,10 @@ from explorer.ui.theme import make_theme
 # Visitors that may wait at once; the next one is told that the queue is full.
 QUEUE_SIZE = 64
 SESSIONS = 300
+# Every waiting visitor holds a thread of the server now and then, and Stop must find one free.
+MAX_THREADS = 2 * QUEUE_SIZE
+# Gradio keeps a copy of every saved file: how often it looks for old ones, and what is old.
+CLEAN_S, SAVED_S = 600, 3600
 
 _BRAND = '<h1 class="gx-brand">Generation Explorer</h1>'
 
@@ -30,7 +34,12 @@ def build_app(services: Services) -> gr.Blocks:
     Args:
         services: everything below the page.
     """
-    app = gr.Blocks(title="Generation Explorer", analytics_enabled=False, fill_width=True)
+    app = gr.Blocks(
+        title="Generation Explorer",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(CLEAN_S, SAVED_S),
+    )
     with app:
         with gr.Row(elem_id="gx-header", equal_height=True):
             gr.HTML(_BRAND, elem_classes="gx-line")
@@ -71,5 +80,6 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "max_file_size": "1mb",
         "state_session_capacity": SESSIONS,
+        "max_threads": MAX_THREADS,
         "app_kwargs": {"middleware": [Middleware(SecurityHeaders, on_space=on_space)]},
     }

@@ -6,12 +6,14 @@ from typing import Any
 
 import gradio as gr
 
+from explorer.core.errors import ExplorerError
 from explorer.render.fragments import (
     prompt_facts,
     status_failed,
     status_loading,
     status_ready,
 )
+from explorer.render.palette import format_count
 from explorer.services.compare import Services
 from explorer.ui.boundary import guarded
 
@@ -30,7 +32,7 @@ class ModelBar:
         self.name = gr.Dropdown(
             services.model_names(),
             value=services.default_model,
-            allow_custom_value=True,
+            allow_custom_value=services.any_model,
             show_label=False,
             container=False,
             label="Model",
@@ -74,7 +76,10 @@ class ModelBar:
 
     def start(self, name: str) -> tuple[str, gr.Timer]:
         """Begin to load a model; the timer follows it."""
-        self._services.start_loading(name)
+        try:
+            self._services.start_loading(name)
+        except ExplorerError as error:
+            return status_failed(error.message, error.hint), gr.Timer(active=False)
         line, _ = self._line(name)
         return line, gr.Timer(active=True)
 
@@ -90,7 +95,7 @@ class ModelBar:
     ) -> tuple[str, gr.Accordion, str]:
         """The facts line, and for chat the text as it will be tokenised."""
         report = self._services.inspect_prompt(name, prompt or "", template, int(tokens or 0))
-        counted = "" if report.tokens is None else f"{report.tokens:,} tokens"
+        counted = "" if report.tokens is None else format_count(report.tokens, "token")
         facts = [counted, template, f"BOS {report.bos}" if report.bos else ""]
         is_chat = template == "chat" and report.tokens is not None
         return (

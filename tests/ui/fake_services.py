@@ -41,6 +41,7 @@ class FakeServices:
     step_s: float = 0.02
     load_s: float = 0.0
     default_model: str = "scripted"
+    any_model: bool = True
     settings: Settings = field(default_factory=Settings)
     requests: list[CompareRequest] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)

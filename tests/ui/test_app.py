@@ -12,6 +12,7 @@ import pytest
 from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.ui.app import build_app, launch_options
 from explorer.ui.boundary import describe_failure, error_line, guarded
+from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare import CompareEvents
 from explorer.ui.pages.compare_form import make_request
 from explorer.ui.security import SecurityHeaders, content_policy
@@ -138,6 +139,27 @@ def test_our_own_errors_pass_through() -> None:
 def test_saving_before_a_run_is_a_message(services: FakeServices) -> None:
     with pytest.raises(gr.Error, match="nothing to save"):
         guarded(CompareEvents(services).save_csv)(Request())
+
+
+def test_a_model_that_is_not_offered_is_refused_in_the_header(
+    event_loop: asyncio.AbstractEventLoop,
+) -> None:
+    class Closed(FakeServices):
+        def start_loading(self, name: str) -> None:
+            raise ExplorerError(f"The model '{name}' is not offered here.", "Choose another.")
+
+    async def build() -> ModelBar:
+        with gr.Blocks(analytics_enabled=False):
+            return ModelBar(Closed())
+
+    line, timer = event_loop.run_until_complete(build()).start("/etc")
+    assert "/etc" in line
+    assert "not offered here" in line
+    assert timer.active is False
+
+
+def test_old_saved_files_are_cleaned_up(app: gr.Blocks) -> None:
+    assert app.delete_cache is not None
 
 
 def test_headers_are_added_once_and_streams_pass(event_loop: asyncio.AbstractEventLoop) -> None:

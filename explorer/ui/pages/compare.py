@@ -20,8 +20,9 @@ from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare_form import Form, build_form, make_request
 from explorer.ui.stage import StageParts, make_stage
 
-# Runs at once over all visitors; the service shares the model among them.
-RUN_SLOTS = 8
+# Requests at once over all visitors: the service has places for fewer runs, which it gives out
+# only when a run's model is there.
+REQUESTS = 64
 
 # The lanes' specs stand fourth: after the model, the prompt and its template.
 _SEND_SPECS = "(...values) => { values[3] = Explorer.begin().join('\\n'); return values; }"
@@ -99,7 +100,7 @@ def _wire_run(events: CompareEvents, models: ModelBar, form: Form, outputs: list
         js=_SEND_SPECS,
         api_name="run",
         api_visibility="private",
-        concurrency_limit=RUN_SLOTS,
+        concurrency_limit=REQUESTS,
         show_progress="hidden",
     ).then(None, js=_SETTLED)
     form.stop.click(

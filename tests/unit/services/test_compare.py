@@ -205,3 +205,33 @@ def test_the_compare_endpoint_tells_counts_and_sends_traces_once(monkeypatch) ->
     assert progress[-1][0]["decoder"] == "greedy"
     assert 0 < progress[-1][0]["tokens_so_far"] <= 100
     assert [len(trace["tokens"]["id"]) for trace in traces] == [100, 100]
+
+
+def public(**settings) -> Services:
+    return services_with(slow_model(0), host="0.0.0.0", **settings)
+
+
+@pytest.mark.parametrize("name", ["/etc", "~/models/secret.gguf", "org/any"])
+def test_a_visitor_of_a_public_page_cannot_name_a_path(name: str) -> None:
+    services = public()
+    with pytest.raises(ModelUnavailable, match="not offered here"):
+        services.start_loading(name)
+    with pytest.raises(ModelUnavailable, match=r"Choose one of: scripted"):
+        next(services.run("tab", request(model=name)))
+    with pytest.raises(ModelUnavailable, match="not offered here"):
+        next(services.compare_traces("abc", ["greedy"], name, 5, 1))
+    with pytest.raises(ModelUnavailable, match="not offered here"):
+        services.score_trace("abc", name)
+    assert services.model_status(name).state == "absent", "it began to load"
+    assert name not in services.model_names()
+    assert list(services.run("tab", request(max_new_tokens=2)))
+
+
+def test_the_owner_lists_what_a_public_page_loads() -> None:
+    services = public(models=("other", "org/any"))
+    assert services.model_names() == ["scripted", "other", "org/any"]
+    services.start_loading("org/any")
+    with pytest.raises(ModelUnavailable):
+        services.start_loading("smollm2-135m")
+    assert public(models=("*",)).any_model
+    assert services_with(slow_model(0)).any_model
