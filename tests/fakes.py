@@ -99,10 +99,9 @@ class ScriptedBatch:
     def rows(self) -> int:
         return len(self.histories)
 
-    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         self.histories = [list(prompt_ids)]
-        for _ in range(max(0, (len(prompt_ids) - 1) // 64)):
-            yield None
+        yield from range(64, len(prompt_ids), 64)
         yield self.model.law(prompt_ids).unsqueeze(0)
 
     def select(self, rows: Sequence[int]) -> None:

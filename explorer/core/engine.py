@@ -67,7 +67,8 @@ class Request:
         top: how many alternatives to keep a token, at least 1.
         interrupted: asked between any two forwards; a reason ends every lane and keeps what was
             made. Deadlines and cancelling come in here.
-        on_prefill: told the share of the prompt read so far, in [0, 1].
+        on_prefill: told after every chunk of the prompt how many tokens were read, and how many
+            there are to read; a second model reads the prompt once more, so it counts too.
     """
 
     prompt_ids: tuple[int, ...]
@@ -77,7 +78,7 @@ class Request:
     eos_ids: frozenset[int] = frozenset()
     top: int = 10
     interrupted: Callable[[], StopReason | None] = _never
-    on_prefill: Callable[[int], None] = lambda chunks: None
+    on_prefill: Callable[[int, int], None] = lambda done, total: None
 
 
 def generate(
@@ -232,10 +233,13 @@ class _Run:
 
     def prefill(self) -> StopReason | None:
         """Read the prompt once a model and give every lane its row; a reason if interrupted."""
-        for group in self.groups.values():
-            for chunk, logits in enumerate(group.batch.prefill(self.request.prompt_ids)):
-                group.logits = logits
-                self.request.on_prefill(chunk + 1)
+        length = len(self.request.prompt_ids)
+        for place, group in enumerate(self.groups.values()):
+            for news in group.batch.prefill(self.request.prompt_ids):
+                if isinstance(news, Tensor):
+                    group.logits = news
+                read = length if isinstance(news, Tensor) else news
+                self.request.on_prefill(place * length + read, length * len(self.groups))
                 stopped = self.request.interrupted()
                 if stopped is not None:
                     return stopped

@@ -30,11 +30,12 @@ class Batch(Protocol):
     def rows(self) -> int:
         """Number of sequences held."""
 
-    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         """Read the prompt at batch 1, in chunks.
 
-        Yields None after each chunk but the last, so that a caller can stop between
-        two, and at the end the float32 logits [1, vocab] of the token after the prompt.
+        Yields how many tokens were read so far after each chunk but the last, so that a caller
+        can stop between two, and at the end the float32 logits [1, vocab] of the token after
+        the prompt.
         """
 
     def select(self, rows: Sequence[int]) -> None:

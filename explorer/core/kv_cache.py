@@ -181,10 +181,11 @@ class KVBatch:
         """Tokens in each row, the prompt included."""
         return self._length
 
-    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[Tensor | None]:
+    def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         """Read the prompt at batch 1, in chunks of `PREFILL_CHUNK` tokens.
 
-        Yields None after each chunk but the last, then float32 logits [1, vocab].
+        Yields the tokens read so far after each chunk but the last, then float32 logits
+        [1, vocab].
 
         Raises:
             InvalidParams: if the prompt is empty, or a token is none of the model's.
@@ -199,7 +200,7 @@ class KVBatch:
             chunk = prompt_ids[first : first + PREFILL_CHUNK]
             logits = self.forward([chunk])[:, -1]
             self._rows = 1
-            yield logits if self._length == len(prompt_ids) else None
+            yield logits if self._length == len(prompt_ids) else self._length
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep, repeat and reorder rows: new row i is old row `rows[i]`.

@@ -123,7 +123,7 @@ class Run:
         self.prompt = make_prompt(model, prompt, chat=options.chat)
         self.cancel = cancel or threading.Event()
         self._begun = False
-        self.on_prefill: Callable[[int], None] = lambda chunk: None
+        self.on_prefill: Callable[[int, int], None] = lambda done, total: None
         specs = tuple(chain.canonical for chain in self.chains)
         self._noises = lane_keys(specs, coupled=options.coupled)
         self._eos_ids = frozenset() if options.ignore_eos else model.tokenizer.eos_ids

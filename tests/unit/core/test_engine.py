@@ -188,6 +188,19 @@ def test_an_interrupt_while_the_prompt_is_read_gives_one_empty_column() -> None:
     assert column.ended[0].reason is StopReason.CANCELLED
 
 
+def test_the_reading_of_a_prompt_is_told_with_its_share_over_all_models() -> None:
+    told: list[tuple[int, int]] = []
+    model = ScriptedModel(hashed_script(VOCAB))
+    request = Request((3,) * 150, lanes_of("greedy"), 1, on_prefill=lambda *x: told.append(x))
+    list(generate(model, request))
+    assert told == [(64, 150), (128, 150), (150, 150)]
+    told.clear()
+    lanes = (*lanes_of("greedy"), Lane(Doubter(), Noise("d")))
+    request = Request((3,) * 100, lanes, 1, on_prefill=lambda *x: told.append(x))
+    list(generate(model, request, {"amateur": model}))
+    assert told == [(64, 200), (100, 200), (164, 200), (200, 200)]
+
+
 def test_bad_requests_are_refused_with_figures() -> None:
     model = ScriptedModel(hashed_script(VOCAB), context_length=16)
     with pytest.raises(NotCapable, match=r"reads 16 tokens; this prompt has 10 and 7"):
