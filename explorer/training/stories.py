@@ -94,7 +94,7 @@ def sample_stories(
 
 def _read_prompt(batch: Batch, ids: list[int]) -> Tensor:
     *_, logits = batch.prefill(ids)
-    assert logits is not None
+    assert isinstance(logits, Tensor)
     return logits
 
 
