@@ -41,7 +41,8 @@ class LoopDetector:
     """Watches one row; `push` a token at a time, `copy` it where a beam fans out.
 
     For every period d it keeps how many of the latest tokens equal the token d before them. The
-    smallest period that qualifies is the loop's; a loop stays one loop while it goes on.
+    smallest period that qualifies opens a loop, which stays one loop while it goes on: a shorter
+    one inside every copy of its unit is not listed beside it.
     """
 
     def __init__(self, thresholds: LoopThresholds | None = None) -> None:
@@ -68,8 +69,11 @@ class LoopDetector:
         qualifies = np.flatnonzero(self._matches >= self._needed)
         current = None
         if qualifies.size:
-            period = int(self._periods[qualifies[0]])
-            span = int(self._matches[qualifies[0]]) + period
+            place = int(qualifies[0])
+            if self._open is not None and self._open.period - 1 in qualifies:
+                place = self._open.period - 1
+            period = int(self._periods[place])
+            span = int(self._matches[place]) + period
             current = Loop(onset=self._length - span, period=period, copies=span / period)
         if self._open is not None and (current is None or current.period != self._open.period):
             self._closed.append(self._open)

@@ -110,3 +110,53 @@ def test_ten_times_the_tokens_cost_about_ten_times_the_work() -> None:
 def test_thresholds_that_mean_nothing_are_refused(bad) -> None:
     with pytest.raises(ValueError, match="loop thresholds"):
         LoopThresholds(*bad)
+
+
+def test_a_loop_with_a_shorter_one_inside_is_listed_once() -> None:
+    unit = [1] * 50 + [2]
+    assert find_loops(unit * 4) == (
+        Loop(0, 1, 50.0),
+        Loop(51, 1, 50.0),
+        Loop(102, 1, 50.0),
+        Loop(0, 51, 4.0),
+    )
+
+
+def stretches(tokens: list[int], t: LoopThresholds) -> set[tuple[int, int, int]]:
+    """(onset, period, end) of every longest periodic stretch that counts, by trying them all."""
+    found = set()
+    for period in range(1, t.max_period + 1):
+        matches = [i >= period and tokens[i] == tokens[i - period] for i in range(len(tokens))]
+        for onset in range(len(tokens)):
+            end = onset + period
+            while end < len(tokens) and matches[end]:
+                end += 1
+            before = onset + period - 1
+            from_the_left = onset == 0 or before >= len(tokens) or not matches[before]
+            enough = end - onset >= max(t.min_copies * period, t.min_tokens)
+            if from_the_left and enough and end <= len(tokens):
+                found.add((onset, period, end))
+    return found
+
+
+@st.composite
+def nested(draw) -> list[int]:
+    """Runs of one letter, the whole repeated, with something before and after it."""
+    runs = draw(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6)), min_size=1, max_size=3))
+    unit = [letter for letter, length in runs for _ in range(length)]
+    around = st.lists(st.integers(0, 2), max_size=8)
+    return [*draw(around), *(unit * draw(st.integers(1, 5))), *draw(around)]
+
+
+@given(nested(), st.integers(4, 6), st.integers(4, 9))
+@settings(deadline=None, max_examples=200)
+def test_every_loop_is_a_longest_stretch_and_listed_once(tokens, halves, least) -> None:
+    thresholds = LoopThresholds(max_period=12, min_copies=halves / 2, min_tokens=least)
+    detector = LoopDetector(thresholds)
+    for i, token_id in enumerate(tokens):  # in a loop exactly where some stretch counts
+        ends = {end for _, _, end in stretches(tokens[: i + 1], thresholds)}
+        assert (detector.push(token_id) is not None) == (i + 1 in ends)
+    listed = [(x.onset, x.period, x.onset + round(x.copies * x.period)) for x in detector.loops]
+    assert len(set(listed)) == len({(onset, period) for onset, period, _ in listed}) == len(listed)
+    assert set(listed) <= stretches(tokens, thresholds)
+    assert detector.loops == find_loops(tokens, thresholds)
