@@ -13,6 +13,7 @@ from explorer.core.loops import LoopDetector, LoopThresholds
 from explorer.core.types import (
     Column,
     Hypothesis,
+    LaneEnd,
     Loop,
     Noise,
     Prompt,
@@ -20,6 +21,9 @@ from explorer.core.types import (
     TokenStep,
     Trace,
 )
+
+_OF_A_ROW = frozenset({StopReason.MAX_NEW_TOKENS, StopReason.LOOP, StopReason.STOP_STRING})
+"""Reasons that are said of one row; the others are said of the whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,13 @@ class Recorder:
         for lane, steps in by_lane.items():
             self._grow(lane, steps, column)
         for end in column.ended:
-            self.lanes[end.lane].reason = end.reason
+            self.lanes[end.lane].reason = self._reason(end)
+
+    def _reason(self, end: LaneEnd) -> StopReason:
+        """Why the row that a lane shows ended: a search may go on after its best one did."""
+        steps = self.lanes[end.lane].steps
+        ended_by_itself = bool(steps) and steps[-1].token_id in self.facts.eos_ids
+        return StopReason.EOS if ended_by_itself and end.reason in _OF_A_ROW else end.reason
 
     def _grow(self, lane: int, steps: list[TokenStep], column: Column) -> None:
         record = self.lanes[lane]

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script, table_script
 
+from explorer.core.loops import LoopThresholds
 from explorer.core.types import StopReason
 from explorer.services.generation import Run, RunOptions, generate
 
@@ -70,3 +74,35 @@ def test_a_beam_can_stop_on_a_loop() -> None:
     (trace,) = run.traces()
     assert trace.stop_reason is StopReason.LOOP
     assert trace.loops[0].period == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RunOptions(6),
+        RunOptions(60, stop_on_loop=True, loop=LoopThresholds(2, 3, 4)),
+        RunOptions(60, stop_strings=("bb",)),
+    ],
+    ids=["length", "loop", "stop string"],
+)
+def test_a_beam_whose_best_row_ended_by_itself_says_so(options) -> None:
+    # One row ends at once and stays the best; another goes on saying "b", less and less likely.
+    first, later = (0.5, 0.001, 0.001, 0.4, 0.098), (0.02, 0.001, 0.001, 0.97, 0.008)
+    model = ScriptedModel(lambda h: [math.log(p) for p in (first if len(h) == 1 else later)])
+    run = Run(model, [1], ["beam:width=3,length_penalty=0"], options)
+    for _ in run.columns():
+        pass
+    (trace,) = run.traces()
+    assert trace.token_ids == (0,)
+    assert run.recorder.lanes[0].reason is trace.stop_reason is StopReason.EOS
+
+
+def test_a_beam_that_was_cancelled_says_so_whatever_its_best_row() -> None:
+    model = ScriptedModel(lambda h: [math.log(p) for p in (0.5, 0.01, 0.01, 0.4, 0.08)])
+    run = Run(model, [1], ["beam:width=3,length_penalty=0"], RunOptions(60))
+    for column in run.columns():
+        if column.index == 1:
+            run.cancel.set()
+    (trace,) = run.traces()
+    assert trace.token_ids == (0,)
+    assert trace.stop_reason is StopReason.CANCELLED
