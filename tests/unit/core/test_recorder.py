@@ -76,6 +76,12 @@ def test_a_beam_can_stop_on_a_loop() -> None:
     assert trace.loops[0].period == 4
 
 
+def _one_row_ends_at_once() -> ScriptedModel:
+    """It stays the best; another row goes on saying "b", less and less likely."""
+    first, later = (0.5, 0.001, 0.001, 0.4, 0.098), (0.02, 0.001, 0.001, 0.97, 0.008)
+    return ScriptedModel(lambda h: [math.log(p) for p in (first if len(h) == 1 else later)])
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -86,10 +92,7 @@ def test_a_beam_can_stop_on_a_loop() -> None:
     ids=["length", "loop", "stop string"],
 )
 def test_a_beam_whose_best_row_ended_by_itself_says_so(options) -> None:
-    # One row ends at once and stays the best; another goes on saying "b", less and less likely.
-    first, later = (0.5, 0.001, 0.001, 0.4, 0.098), (0.02, 0.001, 0.001, 0.97, 0.008)
-    model = ScriptedModel(lambda h: [math.log(p) for p in (first if len(h) == 1 else later)])
-    run = Run(model, [1], ["beam:width=3,length_penalty=0"], options)
+    run = Run(_one_row_ends_at_once(), [1], ["beam:width=3,length_penalty=0"], options)
     for _ in run.columns():
         pass
     (trace,) = run.traces()
@@ -98,8 +101,7 @@ def test_a_beam_whose_best_row_ended_by_itself_says_so(options) -> None:
 
 
 def test_a_beam_that_was_cancelled_says_so_whatever_its_best_row() -> None:
-    model = ScriptedModel(lambda h: [math.log(p) for p in (0.5, 0.01, 0.01, 0.4, 0.08)])
-    run = Run(model, [1], ["beam:width=3,length_penalty=0"], RunOptions(60))
+    run = Run(_one_row_ends_at_once(), [1], ["beam:width=3,length_penalty=0"], RunOptions(60))
     for column in run.columns():
         if column.index == 1:
             run.cancel.set()
