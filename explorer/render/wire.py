@@ -75,7 +75,7 @@ class WireWriter:
                     "tokens": len(prompt.ids),
                     "pieces": [self._piece(token_id)[0] for token_id in shown],
                 },
-                "seed": header.seed,
+                "seed": str(header.seed),
                 "coupled": header.coupled,
                 "k": header.top,
                 "max_new_tokens": header.max_new_tokens,
@@ -168,7 +168,7 @@ def error_line(message: str, hint: str) -> str:
 
 def done_line(seed: int, elapsed_s: float) -> str:
     """Nothing more will come."""
-    return line({"done": True, "seed": seed, "elapsed_s": round(elapsed_s, 3)})
+    return line({"done": True, "seed": str(seed), "elapsed_s": round(elapsed_s, 3)})
 
 
 def _null(logprob: float) -> float | None:

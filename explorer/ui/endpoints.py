@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gradio.events import api
 
+from explorer.ui import incoming
 from explorer.ui.boundary import guarded
 
 
@@ -19,20 +20,28 @@ class ApiServices(Protocol):
     def compare_traces(
         self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int
     ) -> Iterator[list[dict[str, Any]]]:
-        """Traces so far, one a decoder, at most a few times a second; the last is complete."""
+        """How far each decoder is, at most a few times a second; the last are the traces."""
 
     def score_trace(self, text: str, model: str) -> dict[str, Any]:
         """A teacher-forced trace of given text."""
 
 
-def add_endpoints(services: ApiServices) -> None:
-    """Declare /decoders, /compare and /score inside the current Blocks."""
+class Endpoints:
+    """The functions; their signatures and docstrings are what a program sees of them.
 
-    def decoders() -> list[dict[str, Any]]:
+    Args:
+        services: everything below the page.
+    """
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    def decoders(self) -> list[dict[str, Any]]:
         """Every decoding method with its parameters, bounds, defaults and paper."""
-        return [dict(entry) for entry in services.catalog_json()]
+        return [dict(entry) for entry in self._services.catalog_json()]
 
     def compare(
+        self,
         prompt: str,
         decoders: list[str],
         model: str = "",
@@ -41,6 +50,8 @@ def add_endpoints(services: ApiServices) -> None:
     ) -> Iterator[list[dict[str, Any]]]:
         """Continue a prompt under several decoding methods at once; one trace a decoder.
 
+        While it runs it tells {"decoder", "tokens_so_far"} of every decoder.
+
         Args:
             prompt: the text to continue.
             decoders: specs such as "greedy" or "temperature:temperature=0.8+nucleus:p=0.95".
@@ -48,17 +59,29 @@ def add_endpoints(services: ApiServices) -> None:
             max_new_tokens: most tokens a decoder may take.
             seed: decides every draw; -1 draws one.
         """
-        yield from services.compare_traces(prompt, decoders, model, max_new_tokens, seed)
+        yield from self._services.compare_traces(
+            incoming.text(prompt, "'prompt'"),
+            incoming.texts(decoders, "'decoders'", '["greedy", "nucleus:p=0.95"]'),
+            incoming.text(model, "'model'"),
+            incoming.whole(max_new_tokens, "'max_new_tokens'", "how many a decoder may take"),
+            incoming.seed(seed, "'seed'"),
+        )
 
-    def score(text: str, model: str = "") -> dict[str, Any]:
+    def score(self, text: str, model: str = "") -> dict[str, Any]:
         """What the model thinks of every token of a given text, as a trace.
 
         Args:
             text: the text to score.
             model: name of a model; empty for the app's own.
         """
-        return services.score_trace(text, model)
+        return self._services.score_trace(
+            incoming.text(text, "'text'"), incoming.text(model, "'model'")
+        )
 
-    api(guarded(decoders), api_name="decoders", queue=False)
-    api(guarded(compare), api_name="compare")
-    api(guarded(score), api_name="score")
+
+def add_endpoints(services: ApiServices) -> None:
+    """Declare /decoders, /compare and /score inside the current Blocks."""
+    endpoints = Endpoints(services)
+    api(guarded(endpoints.decoders), api_name="decoders", queue=False)
+    api(guarded(endpoints.compare), api_name="compare")
+    api(guarded(endpoints.score), api_name="score")

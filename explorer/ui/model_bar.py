@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gradio as gr
 
-from explorer.core.errors import ExplorerError
+from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.render.fragments import (
     prompt_facts,
     status_failed,
@@ -15,6 +16,7 @@ from explorer.render.fragments import (
 )
 from explorer.render.palette import format_count
 from explorer.services.compare import Services
+from explorer.ui import incoming
 from explorer.ui.boundary import guarded
 
 POLL_S = 0.4
@@ -94,7 +96,13 @@ class ModelBar:
         self, name: str, prompt: str, template: str, tokens: float | None
     ) -> tuple[str, gr.Accordion, str]:
         """The facts line, and for chat the text as it will be tokenised."""
-        report = self._services.inspect_prompt(name, prompt or "", template, int(tokens or 0))
+        try:
+            prompt = incoming.text(prompt or "", "The prompt")
+        except InvalidParams as error:
+            return prompt_facts([], [str(error)]), gr.Accordion(visible=False), ""
+        # A number that Run would refuse is no reason to leave the prompt uncounted.
+        asked = int(tokens) if tokens is not None and math.isfinite(tokens) else 0
+        report = self._services.inspect_prompt(name, prompt, template, asked)
         counted = "" if report.tokens is None else format_count(report.tokens, "token")
         facts = [counted, template, f"BOS {report.bos}" if report.bos else ""]
         is_chat = template == "chat" and report.tokens is not None

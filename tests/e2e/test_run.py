@@ -6,8 +6,10 @@ import json
 import re
 import time
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 from ui.canned import Canned, whole
+from ui.fake_services import FakeServices
 
 from e2e.steps import box, lane, run, set_form, start, token_count, wait_for_tokens, wait_until_done
 
@@ -162,3 +164,46 @@ def test_streaming_reaches_the_page_before_the_end(page: Page) -> None:
     assert page.locator("body.gx-running").count() == 1
     wait_until_done(page)
     assert time.monotonic() > seen
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("tokens", "1.5", "The field “tokens” is 1.5. Give a whole number"),
+        ("tokens", "", "The field “tokens” is empty."),
+        ("seed", "x", "The field “seed” is 'x'."),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_and_the_page_is_ready_again(
+    page: Page, field: str, value: str, words: str
+) -> None:
+    page.fill(f"#gx-{field} input", value)
+    page.press(f"#gx-{field} input", "Tab")
+    page.click("#gx-run")
+    expect(page.locator(".gx-error")).to_contain_text(words)
+    expect(page.locator("body")).not_to_have_class(re.compile("gx-running"))
+    page.fill(f"#gx-{field} input", "9")
+    run(page, tokens=9)
+
+
+def test_a_value_that_gradio_refuses_by_itself_settles_the_page(page: Page) -> None:
+    def spoil(route: Route) -> None:
+        body = json.loads(route.request.post_data or "{}")
+        if len(body.get("data", [])) > 10:
+            body["data"][2] = "no such template"
+        route.continue_(post_data=json.dumps(body))
+
+    page.route("**/queue/join**", spoil)
+    start(page, tokens=9)
+    expect(page.locator(".toast-body")).to_be_visible()
+    expect(page.locator("body")).not_to_have_class(re.compile("gx-running"))
+    page.unroute("**/queue/join**")
+    run(page, tokens=9)
+
+
+def test_a_long_seed_keeps_its_digits(page: Page, services: FakeServices) -> None:
+    page.fill("#gx-seed input", "9007199254740993")
+    page.press("#gx-seed input", "Tab")
+    run(page, tokens=6)
+    assert services.requests[-1].seed == 9007199254740993
+    expect(page.locator(".gx-state")).to_contain_text("seed 9007199254740993")

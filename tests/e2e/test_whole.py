@@ -123,6 +123,41 @@ def test_an_impossible_request_is_a_message_and_the_last_result_stays(
     assert steps.token_count(page, 0) == 10
 
 
+def test_numbers_out_of_range_are_refused_and_the_page_is_ready_again(
+    open_page: Callable[..., Page], whole_url: str
+) -> None:
+    page = open_page(whole_url)
+    page.get_by_text("More settings").click()
+    cases = (
+        ("tokens", "0", "8", "0 new tokens were asked for. Ask for 1 to 2,048."),
+        ("tokens", "99999", "8", "99999 new tokens were asked for. Ask for 1 to 2,048."),
+        ("top", "51", "10", "51 alternatives a token were asked for. Ask for 1 to 50."),
+        ("deadline", "0", "", "A time limit of 0 seconds was asked for. Give 1 to 600 seconds"),
+        ("deadline", "7000", "", "A time limit of 7000 seconds was asked for."),
+    )
+    for field, wrong, right, words in cases:
+        page.fill(f"#gx-{field} input", wrong)
+        page.press(f"#gx-{field} input", "Tab")
+        page.click("#gx-run")
+        expect(page.locator(".gx-error")).to_contain_text(words)
+        expect(page.locator("body")).not_to_have_class(re.compile("gx-running"))
+        page.fill(f"#gx-{field} input", right)
+        page.press(f"#gx-{field} input", "Tab")
+    steps.run(page, prompt=PROMPT, tokens=8)
+
+
+def test_a_run_under_way_can_be_saved_as_a_page(
+    open_page: Callable[..., Page], whole_url: str, tmp_path: Path
+) -> None:
+    page = open_page(whole_url)
+    steps.start(page, prompt=PROMPT, tokens=1500)
+    steps.wait_for_tokens(page, 60)
+    saved = open_page(f"file://{save(page, 'html', tmp_path)}", wait=False)
+    assert steps.token_count(saved, 0) > 10
+    page.click("#gx-stop")
+    steps.wait_until_done(page)
+
+
 def test_a_loop_is_found_told_and_can_end_a_lane(
     open_page: Callable[..., Page], whole_url: str
 ) -> None:

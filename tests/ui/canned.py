@@ -89,7 +89,7 @@ def header(canned: Canned) -> str:
         schema="explorer.wire/1",
         model={"id": "scripted", "dtype": "float32", "device": "cpu", "source": "", "licence": ""},
         prompt={"text": canned.prompt, "template": "raw", "tokens": 9, "pieces": []},
-        seed=canned.seed,
+        seed=str(canned.seed),
         coupled=False,
         k=canned.alternatives,
         max_new_tokens=canned.tokens,
@@ -202,7 +202,7 @@ def columns(canned: Canned) -> Iterator[str]:
     for lane in range(len(canned.specs)):
         yield line(l=lane, end="max_new_tokens")
         yield metrics_line(lane, canned, loop if lane == canned.loop_lane else None)
-    yield line(done=True, seed=canned.seed, elapsed_s=3.2)
+    yield line(done=True, seed=str(canned.seed), elapsed_s=3.2)
 
 
 def whole(canned: Canned) -> str:

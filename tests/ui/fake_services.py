@@ -162,7 +162,7 @@ class FakeServices:
             if stop.wait(1.0 if slow and number == 0 else self.step_s):
                 text += "".join(
                     line(l=lane, end="cancelled") for lane in range(len(canned.specs))
-                ) + line(done=True, seed=canned.seed, elapsed_s=round(now - started, 2))
+                ) + line(done=True, seed=str(canned.seed), elapsed_s=round(now - started, 2))
                 break
         yield Frame(text, curves.series(), f"{number} tokens a lane")
 

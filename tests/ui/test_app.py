@@ -9,12 +9,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from explorer.core.errors import ExplorerError, InvalidParams
+from explorer.core.errors import ExplorerError
 from explorer.ui.app import build_app, launch_options
 from explorer.ui.boundary import describe_failure, error_line, guarded
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare import CompareEvents
-from explorer.ui.pages.compare_form import make_request
 from explorer.ui.security import SecurityHeaders, content_policy
 from ui.fake_services import FakeServices
 
@@ -82,11 +81,6 @@ def test_the_form_makes_the_request(services: FakeServices) -> None:
     assert request.stop_strings == ("END", "STOP")
     assert (request.max_new_tokens, request.seed, request.top) == (5, 3, 4)
     assert (request.coupled, request.stop_on_loop, request.deadline_s) == (True, False, None)
-
-
-def test_an_empty_number_is_named() -> None:
-    with pytest.raises(InvalidParams, match="seed"):
-        make_request("m", *VALUES[:4], None, *VALUES[5:])
 
 
 def test_a_refused_run_says_why_in_the_stage(services: FakeServices) -> None:

@@ -93,7 +93,7 @@ def build(services: Services, models: ModelBar) -> None:
 
 
 def _wire_run(events: CompareEvents, models: ModelBar, form: Form, outputs: list[Any]) -> None:
-    form.run.click(
+    run = form.run.click(
         events.run,
         inputs=[models.name, *form.request_inputs()],
         outputs=outputs,
@@ -102,7 +102,10 @@ def _wire_run(events: CompareEvents, models: ModelBar, form: Form, outputs: list
         api_visibility="private",
         concurrency_limit=REQUESTS,
         show_progress="hidden",
-    ).then(None, js=_SETTLED)
+    )
+    # Also where Gradio itself refused a value, and no line of ours reached the stage.
+    run.success(None, js=_SETTLED)
+    run.failure(None, js=_SETTLED)
     form.stop.click(
         guarded(events.stop),
         queue=False,

@@ -11,10 +11,12 @@ import gradio as gr
 from explorer.core.errors import InvalidParams
 from explorer.services.compare import MAX_TOP, CompareRequest, Services
 from explorer.services.presets import DEFAULT_PRESET
+from explorer.ui import incoming
 
 FIRST_PROMPT = "The old lighthouse keeper opened the door and"
 DEFAULT_TOKENS = 128
 DEFAULT_TOP = 10
+TEMPLATES = ("raw", "chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Form:
     preset: gr.Dropdown
     specs: gr.Textbox
     tokens: gr.Number
-    seed: gr.Number
+    seed: gr.Textbox
     coupled: gr.Checkbox
     stop_on_loop: gr.Checkbox
     top: gr.Number
@@ -60,28 +62,30 @@ def make_request(model: str, *values: Any) -> CompareRequest:
     """A request from the form's values.
 
     Raises:
-        InvalidParams: for a number that was left empty.
+        InvalidParams: for a value that cannot be meant; bounds are the services' matter.
     """
     prompt, template, specs, tokens, seed, coupled, stop_on_loop, top, stops, deadline = values
+    if template not in TEMPLATES:
+        raise InvalidParams(f"The template is {incoming.shown(template)}.", "Choose raw or chat.")
+    for name, value in (("tokens", tokens), ("seed", seed), ("alternatives", top)):
+        if value is None or value == "":
+            raise InvalidParams(f"The field “{name}” is empty.", "Give a whole number.")
+    lines = incoming.text(specs, "The list of methods").splitlines()
+    stop_lines = incoming.text(stops or "", "The field “stop strings”").split("\n")
+    limit = None if deadline is None else incoming.seconds(deadline, "The field “time limit”")
     return CompareRequest(
-        model=model,
-        prompt=prompt or "",
+        model=incoming.text(model, "The model's name"),
+        prompt=incoming.text("" if prompt is None else prompt, "The prompt"),
         template=template,
-        specs=tuple(line for line in (specs or "").splitlines() if line.strip()),
-        max_new_tokens=_whole(tokens, "tokens", "how many tokens a lane may take"),
-        seed=_whole(seed, "seed", "any whole number, or -1 to draw one"),
+        specs=tuple(line for line in lines if line.strip()),
+        max_new_tokens=incoming.whole(tokens, "The field “tokens”", "how many a lane may take"),
+        seed=incoming.seed(seed, "The field “seed”"),
         coupled=bool(coupled),
-        top=_whole(top, "alternatives", "how many to keep for each token"),
+        top=incoming.whole(top, "The field “alternatives”", "how many to keep for each token"),
         stop_on_loop=bool(stop_on_loop),
-        stop_strings=tuple(line for line in (stops or "").split("\n") if line),
-        deadline_s=float(deadline) if deadline else None,
+        stop_strings=tuple(line for line in stop_lines if line),
+        deadline_s=limit,
     )
-
-
-def _whole(value: float | None, name: str, meaning: str) -> int:
-    if value is None:
-        raise InvalidParams(f"The field “{name}” is empty.", f"Give {meaning}.")
-    return int(value)
 
 
 def build_form(services: Services, build_exports: Callable[[], None]) -> Form:
@@ -128,18 +132,18 @@ def _prompt_column(services: Services) -> dict[str, Any]:
 
 
 def _settings_column(services: Services) -> dict[str, Any]:
-    limit = services.settings.max_new_tokens
+    # Numbers have no bounds here: Gradio would refuse one by itself, in front of our own words.
     with gr.Row():
         preset = gr.Dropdown(
             list(services.presets()), value=DEFAULT_PRESET, label="Preset of methods",
             elem_id="gx-preset", min_width=150, scale=2,
         )  # fmt: skip
         tokens = gr.Number(
-            DEFAULT_TOKENS, label="Tokens", precision=0, minimum=1, maximum=limit,
-            elem_id="gx-tokens", min_width=80,
+            DEFAULT_TOKENS, label="Tokens", elem_id="gx-tokens", min_width=80,
         )  # fmt: skip
-        seed = gr.Number(
-            7, label="Seed (-1 draws one)", precision=0, elem_id="gx-seed", min_width=80
+        # A text: a number past 2^53 would be rounded by the browser.
+        seed = gr.Textbox(
+            "7", label="Seed (-1 draws one)", max_lines=1, elem_id="gx-seed", min_width=80
         )
     with gr.Row(elem_id="gx-switches"):
         template = gr.Radio(
@@ -180,11 +184,11 @@ def _settings_column(services: Services) -> dict[str, Any]:
 def _more_settings(services: Services) -> dict[str, Any]:
     with gr.Row():
         top = gr.Number(
-            DEFAULT_TOP, label="Alternatives a token", precision=0, minimum=1, maximum=MAX_TOP,
-            elem_id="gx-top", min_width=100,
+            DEFAULT_TOP, label=f"Alternatives a token, at most {MAX_TOP}", elem_id="gx-top",
+            min_width=100,
         )  # fmt: skip
         deadline = gr.Number(
-            None, label="Time limit, s", minimum=1, maximum=services.settings.max_run_s,
+            None, label=f"Time limit, s, at most {services.settings.max_run_s:g}",
             placeholder="none", elem_id="gx-deadline", min_width=100,
         )  # fmt: skip
     stop_strings = gr.Textbox(

@@ -49,7 +49,7 @@ def test_frames_grow_and_the_last_one_holds_everything() -> None:
         assert after.ndjson.startswith(before.ndjson)
     sent = lines(frames[-1].ndjson)
     assert sent[0]["schema"] == "explorer.wire/1"
-    assert sent[0]["seed"] == 3
+    assert sent[0]["seed"] == "3"
     assert [x["spec"] for x in sent[0]["lanes"]] == ["greedy", "ancestral"]
     for lane in (0, 1):
         tokens = [x for x in sent if x.get("l") == lane and "t" in x]
