@@ -92,7 +92,8 @@ def inverse_cdf(logprobs: Float[Tensor, " vocab"], u: float) -> int:
 
     Intervals are half-open, [c-, c): a token of probability zero has an empty one and is never
     returned. Sums run in float64, relative to the total, so that rounding can neither leave a
-    gap at the end nor shift a law by more than one part in 2^53.
+    gap at the end nor shift a law by more than one part in 2^53; on the CPU, since Apple's GPUs
+    have no float64.
 
     Args:
         logprobs: one law; need not be exactly normalised.
@@ -110,6 +111,7 @@ def inverse_cdf(logprobs: Float[Tensor, " vocab"], u: float) -> int:
     """
     if not 0.0 <= u < 1.0:
         raise ValueError(f"u must lie in [0, 1), got {u}")
+    logprobs = logprobs.cpu()
     cumulative = logprobs.double().exp().cumsum(dim=-1)
     total = float(cumulative[-1])
     if not total > 0.0:

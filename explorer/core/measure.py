@@ -141,15 +141,16 @@ def measure_choices(
     model_law = block.logprobs if in_place else block.logprobs[rows]
     top_ids = block.top_ids[rows]
     column = tokens.unsqueeze(-1)
+    # All in float32, which holds whole numbers up to 2^24: not every device has float64.
     scalars = torch.stack(
         [
-            -model_law.gather(-1, column).squeeze(-1).double(),
-            block.entropy[rows].double(),
-            block.varentropy[rows].double(),
-            rank(model_law, tokens).double(),
-            -sampling.gather(-1, column).squeeze(-1).double(),
-            entropy(sampling).double(),
-            support_size(sampling).double(),
+            -model_law.gather(-1, column).squeeze(-1),
+            block.entropy[rows],
+            block.varentropy[rows],
+            rank(model_law, tokens).float(),
+            -sampling.gather(-1, column).squeeze(-1),
+            entropy(sampling),
+            support_size(sampling).float(),
         ],
         dim=1,
     ).tolist()
