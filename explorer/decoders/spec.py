@@ -1,5 +1,6 @@
 """The spec grammar: `name:param=value,param=value`, stages joined by `+`, run in that order.
 
+Numbers are written as Python and JavaScript write them; the "+" of 1e+5 or =+1 joins no stages.
 A chain of logits processors ends in an ancestral draw unless its last stage chooses otherwise.
 The canonical form writes every parameter, so a spec in a trace says all there is to say even
 after a default has changed.
@@ -7,6 +8,7 @@ after a default has changed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -18,6 +20,8 @@ from explorer.core.types import ParamValue
 from explorer.decoders import CATALOG, ancestral
 
 MAX_SPEC_LENGTH = 2_000
+_JOINT = re.compile(r"\+(?![\d.])|(?<![\d.][eE])(?<!=)\+")
+"""A plus, but not the one of an exponent or a sign; assets/js/catalog.js splits likewise."""
 _DETERMINISTIC = frozenset({"greedy", "momentum", "beam"})
 
 
@@ -116,7 +120,7 @@ def parse(spec: str) -> Chain:
         )
     if not spec.strip():
         raise InvalidParams("The decoder spec is empty.", "Write one like nucleus:p=0.95.")
-    return _assemble(spec, [_stage(part.strip(), spec) for part in spec.split("+")])
+    return _assemble(spec, [_stage(part.strip(), spec) for part in _JOINT.split(spec)])
 
 
 def _assemble(spec: str, stages: Sequence[Stage]) -> Chain:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from explorer.core.errors import ExplorerError, InvalidParams, UnknownName
 from explorer.core.params import describe
 from explorer.decoders import CATALOG
-from explorer.decoders.spec import MAX_SPEC_LENGTH, parse
+from explorer.decoders.spec import MAX_SPEC_LENGTH, format_value, parse
 
 
 @st.composite
@@ -107,3 +107,19 @@ def test_a_muted_stage_says_who_muted_it() -> None:
 def test_titles_read_as_words() -> None:
     assert parse("nucleus:p=0.95").title == "nucleus p=0.95"
     assert parse("temperature:temperature=0.8+min_p:p=0.1").title == "temperature 0.8 + min-p p=0.1"
+
+
+@pytest.mark.parametrize("plus", ["1e+0", "1E+0", "1.e+0", "0.1e+1", "10e-1", "+1"])
+def test_a_plus_inside_a_number_joins_no_stages(plus) -> None:
+    chain = parse(f"temperature:temperature={plus}+nucleus:p=0.5")
+    assert chain.canonical == "temperature:temperature=1+nucleus:p=0.5"
+    assert parse(f"nucleus:p=0.5+temperature:temperature={plus} + greedy").chooser.info.name == (
+        "greedy"
+    )
+
+
+def test_a_large_value_reads_back_as_it_was_written() -> None:
+    """The shortest form of 1e16 has a plus in it."""
+    assert format_value(1e16) == "1e+16"
+    with pytest.raises(InvalidParams, match=r"temperature=1e\+16"):
+        parse("temperature:temperature=1e+16")
