@@ -35,17 +35,27 @@ def circular_depth(context: Sequence[int], candidate: int, max_depth: int = MAX_
     >>> circular_depth([1, 2, 3, 7, 8, 2, 3], 7)
     3
     """
-    deepest = 0
-    for end in range(len(context)):
-        if context[end] != candidate:
+    return circular_depths(context, [candidate], max_depth)[0]
+
+
+def circular_depths(
+    context: Sequence[int], candidates: Sequence[int], max_depth: int = MAX_DEPTH
+) -> list[int]:
+    """The circular depth of every candidate, in one pass over the context.
+
+    >>> circular_depths([1, 2, 3, 7, 8, 2, 3], [7, 8, 9])
+    [3, 1, 0]
+    """
+    deepest = dict.fromkeys(candidates, 0)
+    for end, token_id in enumerate(context):
+        known = deepest.get(token_id)
+        if known is None or known == max_depth:
             continue
         depth = 1
         while depth < max_depth and depth <= end and context[end - depth] == context[-depth]:
             depth += 1
-        deepest = max(deepest, depth)
-        if deepest == max_depth:
-            break
-    return deepest
+        deepest[token_id] = max(known, depth)
+    return [deepest[candidate] for candidate in candidates]
 
 
 def resistance(kind: Resistance, depth: int) -> float:
@@ -81,7 +91,7 @@ class Momentum:
         candidates, probs = top.indices.tolist(), top.values.exp().tolist()
         choice, depth = candidates[0], 0
         if choice in history:
-            depths = [circular_depth(history, token_id) for token_id in candidates]
+            depths = circular_depths(history, candidates)
             scores = [
                 p - self._alpha * resistance(self._kind, d)
                 for p, d in zip(probs, depths, strict=True)
