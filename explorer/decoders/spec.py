@@ -20,8 +20,8 @@ from explorer.core.types import ParamValue
 from explorer.decoders import CATALOG, ancestral
 
 MAX_SPEC_LENGTH = 2_000
-_JOINT = re.compile(r"\+(?![\d.])|(?<![\d.][eE])(?<!=)\+")
-"""A plus, but not the one of an exponent or a sign; assets/js/catalog.js splits likewise."""
+_BEFORE_NUMBER = re.compile(r"(?:[\d.][eE]|=)$")
+_NUMBER = re.compile(r"[\d.]")
 _DETERMINISTIC = frozenset({"greedy", "momentum", "beam"})
 
 
@@ -120,7 +120,18 @@ def parse(spec: str) -> Chain:
         )
     if not spec.strip():
         raise InvalidParams("The decoder spec is empty.", "Write one like nucleus:p=0.95.")
-    return _assemble(spec, [_stage(part.strip(), spec) for part in _JOINT.split(spec)])
+    return _assemble(spec, [_stage(part.strip(), spec) for part in _parts(spec.split("+"))])
+
+
+def _parts(pieces: Sequence[str]) -> list[str]:
+    """Stages again, where a plus was that of an exponent or a sign: "…=1e" and "5" are one."""
+    parts = [pieces[0]]
+    for piece in pieces[1:]:
+        if _BEFORE_NUMBER.search(parts[-1]) and _NUMBER.match(piece):
+            parts[-1] += f"+{piece}"
+        else:
+            parts.append(piece)
+    return parts
 
 
 def _assemble(spec: str, stages: Sequence[Stage]) -> Chain:
