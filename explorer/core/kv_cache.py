@@ -19,8 +19,16 @@ from transformers.cache_utils import DynamicLayer
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
 
-PREFILL_CHUNK = 512
-"""Tokens of the prompt read between two chances to cancel."""
+CPU_CHUNK = 128
+"""Tokens of the prompt read between two chances to cancel.
+
+SmolLM2-135M reads 7,001 tokens in the CPU time of 512 at once (+0.4 %), and its slowest chunk
+takes 0.28 of theirs; 64 at once cost 14 to 22 % more. A number of tokens and not of seconds: the
+size of a chunk moves the rounding, and a run has to replay.
+"""
+
+DEVICE_CHUNK = 512
+"""The same where a forward over a few tokens leaves most of the device idle."""
 
 MIN_SPARE = 64
 """Free places, in tokens, left when a cache has to grow."""
@@ -182,7 +190,7 @@ class KVBatch:
         return self._length
 
     def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
-        """Read the prompt at batch 1, in chunks of `PREFILL_CHUNK` tokens.
+        """Read the prompt at batch 1, in chunks.
 
         Yields the tokens read so far after each chunk but the last, then float32 logits
         [1, vocab].
@@ -196,8 +204,9 @@ class KVBatch:
         if not prompt_ids:
             raise InvalidParams("The prompt has no tokens.", "Give at least one.")
         self.check(prompt_ids)
-        for first in range(0, len(prompt_ids), PREFILL_CHUNK):
-            chunk = prompt_ids[first : first + PREFILL_CHUNK]
+        size = CPU_CHUNK if self._model.device.type == "cpu" else DEVICE_CHUNK
+        for first in range(0, len(prompt_ids), size):
+            chunk = prompt_ids[first : first + size]
             logits = self.forward([chunk])[:, -1]
             self._rows = 1
             yield logits if self._length == len(prompt_ids) else self._length

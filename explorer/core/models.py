@@ -35,7 +35,7 @@ from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.fair_lock import FairLock
 from explorer.core.handle import Capability, Tokenizer
 from explorer.core.hf_tokenizer import HFTokenizer
-from explorer.core.kv_cache import PREFILL_CHUNK, KVBatch
+from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.packed_linear import pack_linears
 from explorer.core.progress import Progress
 from explorer.core.types import ModelInfo
@@ -126,8 +126,8 @@ class HFModel:
         batch = self.open_batch()
         batch.check(token_ids)
         # The law of a token is known once the one before it was read; the last need not be.
-        for first in range(0, start - 1, PREFILL_CHUNK):
-            batch.forward([token_ids[first : min(first + PREFILL_CHUNK, start - 1)]])
+        for first in range(0, start - 1, DEVICE_CHUNK):
+            batch.forward([token_ids[first : min(first + DEVICE_CHUNK, start - 1)]])
         for first in range(start - 1, last - 1, SCORE_CHUNK):
             chunk = token_ids[first : min(first + SCORE_CHUNK, last - 1)]
             yield first + 1, batch.forward([chunk], keep=len(chunk))[0]

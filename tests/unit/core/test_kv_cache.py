@@ -120,13 +120,21 @@ def test_long_runs_stay_right_where_the_stores_have_to_grow(model):
 
 
 def test_prefill_comes_in_chunks_that_change_nothing(model, monkeypatch):
-    monkeypatch.setattr(kv_cache, "PREFILL_CHUNK", 16)
+    monkeypatch.setattr(kv_cache, "CPU_CHUNK", 16)
     prompt = [(7 * i) % VOCAB for i in range(50)]
     batch = KVBatch(model)
     chunks = list(batch.prefill(prompt))
     assert chunks[:-1] == [16, 32, 48]
     assert chunks[-1].shape == (1, VOCAB)
     torch.testing.assert_close(chunks[-1][0], _plain(model, prompt), atol=1e-4, rtol=0)
+
+
+def test_a_long_prompt_can_be_stopped_often_and_reads_the_same_every_time(model):
+    prompt = [(7 * i) % VOCAB for i in range(500)]
+    first, second = list(KVBatch(model).prefill(prompt)), list(KVBatch(model).prefill(prompt))
+    assert first[:-1] == [128, 256, 384]
+    assert first[:-1] == second[:-1]
+    assert torch.equal(first[-1], second[-1])
 
 
 def test_only_plain_layers_are_replaced():

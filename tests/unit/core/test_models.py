@@ -99,7 +99,7 @@ def test_a_digest_of_parts_follows_every_weight(handle):
 
 def test_scoring_gives_the_laws_of_a_forward_without_cache(handle, monkeypatch):
     monkeypatch.setattr(models, "SCORE_CHUNK", 8)
-    monkeypatch.setattr(models, "PREFILL_CHUNK", 8)
+    monkeypatch.setattr(models, "DEVICE_CHUNK", 8)
     ids = [(11 * i) % 324 for i in range(60)]
     with torch.inference_mode():
         plain = handle.model(torch.tensor([ids]), use_cache=False).logits[0]
