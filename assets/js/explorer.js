@@ -14,12 +14,16 @@ const press = (id) => {
 };
 
 /** Inside gr.HTML: `element`, `trigger`, `watch` and `props` are what its js_on_load receives. */
-function mountGradio(element, { watch, props, onToken, config }) {
+function mountGradio(element, { watch, props, trigger, onToken, config }) {
   const stage = mount(element.querySelector(".gx-root"), {
     ...config,
     value: props.value,
     onRun: () => press("gx-run"),
     onStop: () => press("gx-stop"),
+    onBusy: showBusy,
+    // The preset in the form no longer says what the lanes are.
+    onOwnLanes: () => trigger("edit"),
+    onRemoved: () => prunePlot(stage),
     onToken,
     onCursor: (index) => showPlotCursor(index),
   });
@@ -43,10 +47,40 @@ function mountPage(root) {
   }
 }
 
+/** While a run is under way nothing can begin another: the buttons say so. */
+function showBusy(busy) {
+  const begin = document.querySelectorAll("#gx-run, #gx-chips button");
+  for (const button of begin) {
+    button.disabled = busy;
+    button.title = busy ? "A run is under way: Stop or Esc ends it" : "";
+  }
+  const stop = document.getElementById("gx-stop");
+  if (stop) stop.disabled = !busy;
+}
+
+/** Lanes that were removed leave the plot too: its figure comes from the server and has them all. */
+function prunePlot(stage) {
+  const plot = document.querySelector("#gx-plot .js-plotly-plot");
+  if (!plot || !window.Plotly || !plot.data) return;
+  if (plot.gxWatched !== stage) {
+    plot.gxWatched = stage;
+    plot.on("plotly_afterplot", () => plot.gxWatched === stage && prunePlot(stage));
+  }
+  const shown = new Set(stage.lanes.map((lane) => lane.run));
+  const isStale = (trace) => {
+    const lane = stage.run.lanes[Number(trace.legendgroup)];
+    return lane !== undefined && !shown.has(lane) && trace.visible !== false;
+  };
+  const stale = plot.data.flatMap((trace, place) => (isStale(trace) ? [place] : []));
+  if (stale.length > 0) window.Plotly.restyle(plot, { visible: false }, stale);
+}
+
 function runFacts({ header, done }) {
   const { model = {}, prompt = {} } = header;
   const seed = (done && done.seed) ?? header.seed;
-  const facts = [model.id, model.dtype, model.device, plural(prompt.tokens, "prompt token"), prompt.template];
+  const licence = model.licence === "unknown" ? "licence unknown" : model.licence;
+  const facts = [model.id, licence, model.source && `from ${model.source}`, model.dtype, model.device];
+  facts.push(plural(prompt.tokens, "prompt token"), prompt.template);
   facts.push(`seed ${seed}`, header.coupled ? "same noise in all lanes" : "");
   return facts.filter(Boolean).join(" · ");
 }
@@ -77,6 +111,8 @@ window.Explorer = {
   },
   stopping: () => current && current.stopping(),
   settled: () => current && current.settled(),
+  /** Sets the lanes of a preset; "custom" is what is there. */
+  choosePreset: (specs) => current && specs && current.setSpecs(specs),
   get stage() {
     return current;
   },

@@ -51,7 +51,7 @@ const stopSentence = (reason) => (STOP_REASONS[reason] || ["", ""])[1];
 
 function formatLoop(loop) {
   const copies = isNumber(loop.copies) ? Number(loop.copies.toFixed(1)) : "–";
-  return `loop from ${loop.onset}, period ${loop.period} · ${copies} copies`;
+  return `loop from ${loop.onset}, period ${loop.period} · ${copies} ${copies === 1 ? "copy" : "copies"}`;
 }
 
 /** A token as it is quoted in a sentence: its whitespace is made visible. */

@@ -1,24 +1,28 @@
-// The metric table: one row a lane, every column sortable and explained.
+// The metric table: one row a lane, every column sortable and explained. The columns of metrics
+// come from the catalogue (ANALYZERS); what is no metric of the text stands here.
 
 const bitsCell = (value) => (isNumber(value) ? toBits(value).toFixed(2) : "–");
 const shareCell = (value) => (isNumber(value) ? value.toFixed(3) : "–");
 const fixedCell = (digits) => (value) => (isNumber(value) ? value.toFixed(digits) : "–");
-const repFormula = (n) => `rep-${n} = 1 − unique ${n}-grams / all ${n}-grams of the continuation's tokens. 0 repeats nothing.`;
+
+const CELLS = { nats: bitsCell, share: shareCell, tokens: formatCount };
+
+/** A metric of the catalogue as a column; what it gives in nats is shown in bits. */
+function analyzerColumn({ name, title, unit, formula, source }) {
+  const inBits = unit === "nats";
+  const note = inBits && !formula.includes("bits") ? ", shown in bits" : "";
+  const header = inBits ? `${title}, bits` : title;
+  return [name, header, CELLS[unit] || fixedCell(2), `${formula}${note}. ${source}.`];
+}
 
 const METRICS = [
   ["tokens", "tokens", formatCount, "Tokens of the continuation; the prompt is not counted."],
   ["stop_reason", "stop reason", (value) => (value ? stopWord(value) : "–"), "Why the lane ended: eos, length, stop string, loop, stopped, time limit."],
-  ["mean_entropy", "mean entropy, bits", bitsCell, "Mean of H(p) = −Σ p log₂ p over the continuation's tokens; p is the model's law."],
-  ["mean_surprisal", "mean surprisal, bits", bitsCell, "Mean of −log₂ p(token) over the continuation's tokens; p is the model's law."],
-  ["perplexity", "perplexity", fixedCell(2), "exp(mean surprisal in nats) = 2^(mean surprisal in bits), over the continuation's tokens, under the model's own law."],
-  ["rep_2", "rep-2", shareCell, repFormula(2)],
-  ["rep_3", "rep-3", shareCell, repFormula(3)],
-  ["rep_4", "rep-4", shareCell, repFormula(4)],
-  ["distinct_2", "distinct-2", shareCell, "distinct-2 = unique 2-grams / all 2-grams of the continuation's tokens."],
+  ...ANALYZERS.map(analyzerColumn),
   ["loop_onset", "loop onset", formatCount, "First token from which the end of the continuation is periodic."],
   ["loop_period", "loop period", formatCount, "Length of the repeated unit, in tokens."],
   ["loop_copies", "loop copies", fixedCell(1), "How often the unit stands there: (tokens − onset) / period."],
-  ["tokens_per_s", "tokens/s", fixedCell(1), "Tokens of this lane a second of the run; all lanes advance together, so they share the time."],
+  ["tokens_per_s", "tokens/s", fixedCell(1), "Tokens of this lane after its first, divided by the seconds they took; reading the prompt is not counted. All lanes advance together, so they share the time. Traces and the command line say the same number."],
 ];
 
 const HINT = "Click a column to sort by it and to see its formula.";

@@ -4,6 +4,8 @@ const MAX_LANES = 8;
 // The narrowest a lane may be and the space between two, in pixels; lanes.css knows the gap too.
 const LANE_WIDTH = 260;
 const LANE_GAP = 12;
+// How long the page says why Run does nothing while a run is under way.
+const REMINDER_MS = 2500;
 
 class Stage {
   constructor(root, options) {
@@ -15,6 +17,7 @@ class Stage {
     this.lanes = [];
     this.starting = false;
     this.ending = false;
+    this.remindUntil = 0;
     this.pending = null;
     this.frame = 0;
     this.cursor = new Cursor(this);
@@ -125,12 +128,13 @@ class Stage {
 
   onEdit(lane, spec) {
     lane.setSpec(spec);
+    this.ownLanes();
     if (!lane.run) lane.drawFooter();
     this.drawStrip();
   }
 
   onDuplicate(lane) {
-    this.insertLane(lane.spec, this.lanes.indexOf(lane) + 1);
+    if (this.insertLane(lane.spec, this.lanes.indexOf(lane) + 1)) this.ownLanes();
   }
 
   onRemove(lane) {
@@ -139,6 +143,13 @@ class Stage {
     this.lanes = this.lanes.filter((one) => one !== lane);
     lane.root.remove();
     this.lanesChanged();
+    if (this.options.onRemoved) this.options.onRemoved();
+    this.ownLanes();
+  }
+
+  /** Somebody changed the lanes by hand. */
+  ownLanes() {
+    if (this.options.onOwnLanes) this.options.onOwnLanes();
   }
 
   onToken(detail) {
@@ -193,6 +204,7 @@ class Stage {
     const name = entry ? entry.name : "greedy";
     const lane = this.insertLane(this.catalog.format([this.catalog.stage(name)]), this.lanes.length);
     if (!lane) return;
+    this.ownLanes();
     lane.toggleEditor(true);
     lane.root.scrollIntoView({ block: "nearest" });
   }
@@ -303,7 +315,9 @@ class Stage {
 
   showRun() {
     this.ending = this.ending && this.busy;
-    this.toolbar.showRun(this.run, { starting: this.starting, ending: this.ending });
+    const reminded = this.busy && performance.now() < this.remindUntil;
+    this.toolbar.showRun(this.run, { starting: this.starting, ending: this.ending, reminded });
+    if (this.options.onBusy) this.options.onBusy(this.busy);
     document.body.classList.toggle("gx-running", this.busy);
     this.root.classList.toggle("gx-starting", this.starting);
     this.root.setAttribute("aria-busy", this.busy ? "true" : "false");
@@ -372,7 +386,10 @@ class Stage {
   }
 
   requestRun() {
-    if (this.options.onRun) this.options.onRun();
+    if (this.busy) {
+      this.remindUntil = performance.now() + REMINDER_MS;
+      this.showRun();
+    } else if (this.options.onRun) this.options.onRun();
   }
 
   requestStop() {

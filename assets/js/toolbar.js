@@ -94,18 +94,23 @@ class Toolbar {
     else if (fraction !== undefined) this.meter.value = fraction;
   }
 
-  runWords(run, { starting, ending }) {
+  runWords(run, { starting, ending, reminded }) {
     if (ending) return ["Stopping…", null];
+    if (reminded) return ["A run is under way: Esc stops it", null];
     if (starting) return ["Starting…", null];
     if (run.error) return ["", undefined];
     if (!run.header && !run.progress) return ["Run a prompt to see what each method would say.", undefined];
     if (run.done) return [this.doneWords(run), undefined];
     if (run.closed) return ["The run broke off; what was written is kept.", undefined];
-    if (run.progress) return [run.progress.what, run.progress.fraction ?? null];
+    if (run.progress) return this.progressWords(run.progress);
     const longest = Math.max(0, ...run.lanes.map((lane) => lane.tokens.length));
     const asked = run.header ? run.header.max_new_tokens : 0;
     if (longest === 0) return ["Waiting for the first token…", null];
     return [`Writing token ${longest} of ${asked}`, asked ? longest / asked : null];
+  }
+
+  progressWords({ what, fraction }) {
+    return isNumber(fraction) ? [`${what}… ${Math.floor(fraction * 100)}%`, fraction] : [`${what}…`, null];
   }
 
   doneWords(run) {

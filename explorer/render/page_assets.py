@@ -6,6 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+from explorer.analyzers import ALL as ANALYZERS
 from explorer.render import palette
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -44,13 +45,22 @@ def json_for_script(value: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def metric_columns() -> list[dict[str, str]]:
+    """The analyzers as columns of the page's metric table, in the catalogue's order."""
+    return [
+        {"name": x.name, "title": x.title, "unit": x.unit, "formula": x.formula, "source": x.source}
+        for x in ANALYZERS
+    ]
+
+
 @cache
 def page_script() -> str:
     """The script that puts `Explorer` on the window; running it twice changes nothing."""
     parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
-    constants = f"const PALETTE = {json_for_script(palette.script_constants())};"
+    constants = {"PALETTE": palette.script_constants(), "ANALYZERS": metric_columns()}
+    named = [f"const {name} = {json_for_script(value)};" for name, value in constants.items()]
     return "\n".join(
-        ["(() => {", '"use strict";', "if (window.Explorer) return;", constants, *parts, "})();"]
+        ["(() => {", '"use strict";', "if (window.Explorer) return;", *named, *parts, "})();"]
     )
 
 

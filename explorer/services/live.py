@@ -27,6 +27,7 @@ log = logging.getLogger("explorer")
 
 FRAME_S = 0.1
 """Seconds between two frames: at most ten updates a second."""
+READING = "Reading the prompt"
 WIRE_BYTES_A_SECOND = 1_000_000
 """A search that changes its mind rewrites its row: past this rate the page sees it less often."""
 PLOT_S = 1.0
@@ -83,7 +84,8 @@ class LiveRun:
         self._first_tokens = 0
         self._first_s = 0.0
         self._latest_s = 0.0
-        self._note = "Reading the prompt"
+        self._note = READING
+        self._percent_read = -1
         self._started = time.perf_counter()
 
     def frames(self) -> Iterator[Frame]:
@@ -210,4 +212,9 @@ class LiveRun:
         self._push(line)
 
     def _prefilled(self, done: int, total: int) -> None:
-        self._note = f"Reading the prompt, {total:,} tokens: {done / total:.0%}"
+        percent = 100 * done // total
+        # A short prompt is read before anybody could see how far that is.
+        if done < total and percent > self._percent_read:
+            self._percent_read = percent
+            self._note = f"{READING}, {format_count(len(self.run.prompt.ids), 'token')}: {percent}%"
+            self._push(wire.progress_line(READING, done / total))

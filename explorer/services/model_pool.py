@@ -59,10 +59,11 @@ class _Slot:
 
 
 def summarise(info: ModelInfo) -> str:
-    """One line on a loaded model: "smollm2-135m · apache-2.0 · float32 · cpu · 2 cores"."""
+    """One line on a loaded model: its name, licence, source, dtype, device and cores."""
     licence = [info.licence] if info.licence != "unknown" else ["licence unknown"]
     cores = [f"{torch.get_num_threads()} cores"] if info.device == "cpu" else []
-    return " · ".join([info.id, *licence, info.dtype, info.device, *cores])
+    source = [f"from {info.source}"] if info.source else []
+    return " · ".join([info.id, *licence, *source, info.dtype, info.device, *cores])
 
 
 class ModelPool:

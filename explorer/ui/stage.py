@@ -20,6 +20,7 @@ _ON_LOAD = """\
 Explorer.mountGradio(element, {
   watch,
   props,
+  trigger,
   onToken: (detail) => trigger("token_click", detail),
   config: %s,
 });

@@ -36,6 +36,8 @@ def test_the_page_opens_from_a_file(page: Page, open_page: OpenPage, tmp_path: P
     expect(lane(saved, 1).locator(".gx-text")).to_have_text(wanted, use_inner_text=True)
     assert saved.locator(".gx-more").count() == 0
     assert saved.locator(".gx-chart-line").count() == 10
+    facts = "scripted · apache-2.0 · from a script · float32 · cpu · 9 prompt tokens · raw · seed 7"
+    expect(saved.locator("[data-gx-facts]")).to_have_text(facts)
     token(saved, 2, 7).click()
     expect(saved.locator(".gx-pin-where")).to_contain_text("token 7")
     shoot(saved, "exported", full=True)

@@ -97,3 +97,30 @@ def test_the_title_explains_the_method_on_hover(page: Page) -> None:
     card = page.locator(".gx-card.gx-on")
     expect(card).to_contain_text("Holtzman")
     expect(card).to_contain_text("nucleus:p=0.95")
+
+
+def test_the_preset_box_says_custom_once_lanes_are_changed_by_hand(page: Page) -> None:
+    preset = page.locator("#gx-preset input")
+    expect(preset).to_have_value("classic five")
+    lane(page, 3).locator(".gx-more").click()
+    lane(page, 3).locator(".gx-spec").fill("nucleus:p=0.5")
+    expect(preset).to_have_value("custom")
+    page.click("#gx-preset input")
+    page.get_by_role("option", name="temperature ladder").click()
+    page.wait_for_function("Explorer.specs().length === 4")
+    expect(preset).to_have_value("temperature ladder")
+    page.click(".gx-add")
+    expect(preset).to_have_value("custom")
+
+
+def test_a_removed_lane_leaves_the_plot(page: Page) -> None:
+    page.wait_for_selector("#gx-plot .main-svg")
+    run(page, tokens=12)
+    legend = page.locator("#gx-plot .legendtext")
+    expect(legend).to_have_count(5)
+    lane(page, 1).hover()
+    lane(page, 1).locator(".gx-remove").click()
+    expect(legend).to_have_count(4)
+    assert not [text for text in legend.all_text_contents() if text.startswith("beam")]
+    run(page, tokens=12)
+    expect(legend).to_have_count(4)

@@ -207,3 +207,37 @@ def test_a_long_seed_keeps_its_digits(page: Page, services: FakeServices) -> Non
     run(page, tokens=6)
     assert services.requests[-1].seed == 9007199254740993
     expect(page.locator(".gx-state")).to_contain_text("seed 9007199254740993")
+
+
+def test_the_reading_of_a_long_prompt_shows_how_far_it_is(page: Page) -> None:
+    header, *rest = whole(Canned(run="long", tokens=5)).splitlines()
+    reading = json.dumps({"progress": {"what": "Reading the prompt", "fraction": 0.437}})
+    page.evaluate("(v) => Explorer.stage.update(v)", f"{header}\n{reading}\n")
+    expect(page.locator(".gx-state")).to_have_text("Reading the prompt… 43%")
+    expect(page.locator(".gx-run-line .gx-meter")).to_have_attribute("value", "0.437")
+    lines = "\n".join([header, reading, rest[0], ""])
+    page.evaluate("(v) => Explorer.stage.update(v)", lines)
+    expect(page.locator(".gx-state")).to_have_text("Writing token 1 of 5")
+
+
+def test_while_a_run_is_under_way_nothing_begins_another_and_the_page_says_so(page: Page) -> None:
+    start(page, tokens=300)
+    wait_for_tokens(page, 20)
+    expect(page.locator("#gx-run")).to_be_disabled()
+    expect(page.locator("#gx-run")).to_have_attribute("title", re.compile("under way"))
+    expect(page.locator("#gx-chips button >> nth=0")).to_be_disabled()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".gx-state")).to_have_text("A run is under way: Esc stops it")
+    page.keyboard.press("Escape")
+    wait_until_done(page)
+    expect(page.locator("#gx-run")).to_be_enabled()
+    expect(page.locator("#gx-stop")).to_be_disabled()
+
+
+def test_the_metric_table_shows_every_metric_of_the_catalogue(page: Page) -> None:
+    run(page, tokens=12)
+    headers = page.locator(".gx-metrics thead th").all_inner_texts()
+    for title in ("mean entropy, bits", "perplexity", "rep-4", "diversity", "distinct-2"):
+        assert title in [text.strip() for text in headers]
+    page.click('.gx-metrics th[data-key="tokens_per_s"] button')
+    expect(page.locator(".gx-formula")).to_contain_text("after its first")

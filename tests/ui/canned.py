@@ -87,7 +87,13 @@ def header(canned: Canned) -> str:
     return line(
         run=canned.run,
         schema="explorer.wire/1",
-        model={"id": "scripted", "dtype": "float32", "device": "cpu", "source": "", "licence": ""},
+        model={
+            "id": "scripted",
+            "dtype": "float32",
+            "device": "cpu",
+            "source": "a script",
+            "licence": "apache-2.0",
+        },
         prompt={"text": canned.prompt, "template": "raw", "tokens": 9, "pieces": []},
         seed=str(canned.seed),
         coupled=False,
@@ -161,6 +167,7 @@ def metrics_line(lane: int, canned: Canned, loop: Sequence[float] | None) -> str
             "rep_2": rng.random() * 0.3,
             "rep_3": rng.random() * 0.2,
             "rep_4": rng.random() * 0.1,
+            "diversity": 0.4 + rng.random() * 0.5,
             "distinct_2": 0.7 + rng.random() * 0.3,
             "loop_onset": loop[0] if loop else None,
             "loop_period": loop[1] if loop else None,

@@ -8,10 +8,11 @@ import re
 
 import pytest
 
+from explorer.analyzers import ALL as ANALYZERS
 from explorer.render.export_html import embed_ndjson, export_page
 from explorer.render.figures import LaneSeries, lane_figure
 from explorer.render.fragments import escape, prompt_facts, status_failed, status_loading
-from explorer.render.page_assets import json_for_script, page_script
+from explorer.render.page_assets import ASSETS, json_for_script, metric_columns, page_script
 from explorer.render.palette import LANE_COLOURS
 from ui.canned import HOSTILE, Canned, whole
 
@@ -107,3 +108,11 @@ def test_the_script_never_writes_markup() -> None:
     forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\("
     assert not re.findall(forbidden, script)
     assert "</script" not in script
+
+
+def test_every_metric_of_the_catalogue_is_a_column_of_the_page() -> None:
+    columns = metric_columns()
+    assert [column["name"] for column in columns] == [info.name for info in ANALYZERS]
+    assert json_for_script(columns) in page_script()
+    # The script has no list of its own that could fall behind.
+    assert "rep_2" not in (ASSETS / "js" / "metrics.js").read_text()

@@ -17,7 +17,7 @@ from explorer.services.live import Frame
 from explorer.services.presets import DEFAULT_PRESET
 from explorer.ui.boundary import error_line, guarded
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages.compare_form import Form, build_form, make_request
+from explorer.ui.pages.compare_form import CUSTOM, Form, build_form, make_request
 from explorer.ui.stage import StageParts, make_stage
 
 # Requests at once over all visitors: the service has places for fewer runs, which it gives out
@@ -87,7 +87,7 @@ def build(services: Services, models: ModelBar) -> None:
     stage = make_stage(services.catalog_json(), specs, elem_id="gx-stage")
     plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
     _wire_run(events, models, form, [stage, plot, form.state])
-    _wire_lanes(services, form)
+    _wire_lanes(services, form, stage)
     report = [form.facts, form.reading, form.reading_text]
     models.watch_prompt(form.prompt, form.template, form.tokens, report)
 
@@ -116,10 +116,11 @@ def _wire_run(events: CompareEvents, models: ModelBar, form: Form, outputs: list
     )
 
 
-def _wire_lanes(services: Services, form: Form) -> None:
+def _wire_lanes(services: Services, form: Form, stage: gr.HTML) -> None:
     presets = services.presets()
-    choose = f"(name) => {{ Explorer.setSpecs(({json_for_script(presets)})[name]); }}"
+    choose = f"(name) => {{ Explorer.choosePreset(({json_for_script(presets)})[name]); }}"
     form.preset.input(None, form.preset, js=choose)
+    stage.edit(None, None, form.preset, js=f"() => {json_for_script(CUSTOM)}")
     for chip, example in zip(form.chips, services.examples(), strict=True):
         preset = str(example.get("preset", ""))
         values = [example["prompt"], example["template"], example["max_new_tokens"], preset]

@@ -17,6 +17,8 @@ FIRST_PROMPT = "The old lighthouse keeper opened the door and"
 DEFAULT_TOKENS = 128
 DEFAULT_TOP = 10
 TEMPLATES = ("raw", "chat")
+CUSTOM = "custom"
+"""Stands in the box of presets once the lanes were changed by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _settings_column(services: Services) -> dict[str, Any]:
     # Numbers have no bounds here: Gradio would refuse one by itself, in front of our own words.
     with gr.Row():
         preset = gr.Dropdown(
-            list(services.presets()), value=DEFAULT_PRESET, label="Preset of methods",
+            [*services.presets(), CUSTOM], value=DEFAULT_PRESET, label="Preset of methods",
             elem_id="gx-preset", min_width=150, scale=2,
         )  # fmt: skip
         tokens = gr.Number(

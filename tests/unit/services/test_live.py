@@ -284,6 +284,19 @@ def test_a_frame_of_a_long_run_is_cheap() -> None:
     assert late / early < 5
 
 
+def test_a_long_prompt_tells_how_much_of_it_was_read() -> None:
+    services = services_with(ScriptedModel(hashed_script(VOCAB)))
+    *_, last = services.run("tab", request(prompt="abcdefgh" * 60, max_new_tokens=3))
+    sent = lines(last.ndjson)
+    shares = [x["progress"]["fraction"] for x in sent if "progress" in x]
+    assert len(shares) > 3
+    assert shares == sorted(set(shares))
+    assert 0 < shares[0] < shares[-1] < 1
+    assert {x["progress"]["what"] for x in sent if "progress" in x} == {"Reading the prompt"}
+    first_token = next(i for i, x in enumerate(sent) if "t" in x)
+    assert not any("progress" in x for x in sent[first_token:])
+
+
 def undecided(history) -> list[float]:
     """Two texts, of a's and of b's, take turns at being the likelier: a search never settles."""
     logits = [-9.0] + [0.0] * (VOCAB - 1)
