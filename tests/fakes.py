@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
+from explorer.core.errors import NotCapable
 from explorer.core.handle import Capability
 from explorer.core.types import ModelInfo
 
@@ -98,6 +99,13 @@ class ScriptedBatch:
     @property
     def rows(self) -> int:
         return len(self.histories)
+
+    @property
+    def layers(self) -> None:
+        return None
+
+    def keep_layers(self) -> None:
+        raise NotCapable("A scripted model has no hidden states.")
 
     def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         self.histories = [list(prompt_ids)]

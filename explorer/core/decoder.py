@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from torch import Tensor
 
 from explorer.core.distribution import log_normalise
+from explorer.core.handle import Layers, Tokenizer
 from explorer.core.params import Params
 from explorer.core.types import NoteValue, ParamValue
 
@@ -25,7 +27,10 @@ class StepView:
         uniforms: one u in [0, 1) a row, keyed by (seed, lane, row, step).
         eos_ids: ids that end a sequence.
         steps_left: tokens that may still be generated, this one included.
-        aux_logits: [rows, vocab] scores of the second model, for decoders that asked for one.
+        tokenizer: of the model, for stages that name texts; None where there is none.
+        second_logits: [rows, vocab] scores of the same rows in a second context (another model,
+            or another prompt), for stages that asked for one.
+        layers: hidden states of the rows, for decoders that asked for them.
     """
 
     logits: Tensor
@@ -35,7 +40,9 @@ class StepView:
     uniforms: tuple[float, ...]
     eos_ids: frozenset[int] = frozenset()
     steps_left: int = 1
-    aux_logits: Tensor | None = None
+    tokenizer: Tokenizer | None = None
+    second_logits: Tensor | None = None
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Move:
             the decoder itself counts as complete. A row whose token is in `eos_ids` always is.
         done: nothing that could still come would change the result.
         notes: per new row, what the decoder has to say; empty if nothing.
+        settled: for a decoder that looks ahead, and then without new rows: the row of the view
+            it ends with.
     """
 
     parents: tuple[int, ...]
@@ -61,25 +70,75 @@ class Move:
     ended: frozenset[int] = frozenset()
     done: bool = False
     notes: tuple[Mapping[str, NoteValue], ...] = ()
+    settled: int | None = None
 
 
-class Decoder(Protocol):
-    """Picks the next tokens of one lane. One object a lane a request: its memory is its own."""
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The end of one row of a lane that has stopped.
 
-    @property
-    def width(self) -> int:
-        """Most rows it holds at once; 1 for all but searches."""
+    Attributes:
+        place: (index, row) of its last token, as in `TokenStep`.
+        token_ids: its continuation.
+        score: what the decoder gave it when it was made, or None.
+        finished: it ended by itself.
+    """
 
-    @property
-    def aux_model(self) -> str | None:
-        """Name of the second model it reads, or None."""
+    place: tuple[int, int]
+    token_ids: tuple[int, ...]
+    score: float | None
+    finished: bool
 
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a decoder that compares whole rows says of one of them.
+
+    Attributes:
+        score: higher is better; the best row is the lane's text.
+        notes: why, in names and numbers.
+    """
+
+    score: float
+    notes: Mapping[str, NoteValue] = field(default_factory=dict)
+
+
+class Decoder(ABC):
+    """Picks the next tokens of one lane. One object a lane a request: its memory is its own.
+
+    Attributes:
+        width: most rows it holds at once; 1 for all but searches.
+        looks_ahead: its rows are candidates for one place, and it takes one of them only after
+            the model has read them all; then it ends rows itself.
+    """
+
+    width: int = 1
+    looks_ahead: bool = False
+
+    @abstractmethod
     def advance(self, view: StepView) -> Move:
         """Choose."""
+
+    def conclude(self, leaves: Sequence[Leaf]) -> Sequence[Verdict] | None:
+        """Compare all rows once the lane has stopped; None keeps the scores they have."""
+        return None
 
 
 Processor = Callable[[Tensor, StepView], Tensor]
 """Logits [rows, vocab] and the view to new logits [rows, vocab]; the input is never changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The second context a stage compares with.
+
+    Attributes:
+        model: name of the model that reads; "" is the lane's own.
+        prompt: text it reads before the continuation; None is the lane's own prompt.
+    """
+
+    model: str = ""
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +158,9 @@ class StageInfo:
             processors before it to a Decoder (kind "chooser").
         neutral: values at which a processor changes nothing.
         keeps_argmax: a processor after which the likeliest token is still the likeliest.
+        second: parameters to the second context it reads, for stages that read one.
+        layers: it reads hidden states.
+        draws: the seed matters to it.
     """
 
     name: str
@@ -112,6 +174,9 @@ class StageInfo:
     build: Callable[..., Processor] | Callable[..., Decoder]
     neutral: Mapping[str, ParamValue] = field(default_factory=dict)
     keeps_argmax: bool = False
+    second: Callable[..., Second] | None = None
+    layers: bool = False
+    draws: bool = False
 
 
 def sampling_law(

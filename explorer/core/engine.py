@@ -16,7 +16,7 @@ stops the compute before the next forward.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,12 +42,37 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """A second reading of the rows: by another model, or after another prompt.
+
+    Attributes:
+        key: lanes with equal keys share it.
+        model: the model that reads; it needs the tokenizer of the first.
+        prompt_ids: what it reads before the continuation.
+    """
+
+    key: str
+    model: ModelHandle
+    prompt_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
-    """One decoding method of a request: its decoder, its noise, what watches its rows."""
+    """One decoding method of a request.
+
+    Attributes:
+        decoder: its decoder.
+        noise: how its uniforms are keyed.
+        watchers: what watches its rows.
+        second: the second context it compares with, or None.
+        layers: its decoder reads hidden states.
+    """
 
     decoder: Decoder
     noise: Noise
     watchers: tuple[Watcher, ...] = ()
+    second: Context | None = None
+    layers: bool = False
 
 
 def _never() -> StopReason | None:
@@ -81,34 +106,34 @@ class Request:
     on_prefill: Callable[[int, int], None] = lambda done, total: None
 
 
-def generate(
-    model: ModelHandle, request: Request, aux_models: Mapping[str, ModelHandle] | None = None
-) -> Iterator[Column]:
+def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
     """Run all lanes of a request in lockstep.
 
     Args:
         model: the model whose law is p.
         request: what to generate.
-        aux_models: second models, by the name decoders ask for them.
 
     Yields:
         One column a step; after the last, no lane is alive. A run that is interrupted while it
-        reads the prompt gives one column without tokens.
+        reads the prompt gives one column without tokens. Lanes that look ahead settle their last
+        token in a column of their own.
 
     Raises:
         InvalidParams: for an empty prompt, no lane, or nothing to make.
-        NotCapable: if prompt and continuation do not fit the model's context.
+        NotCapable: if prompt and continuation do not fit the model's context, or the model does
+            not show what a lane reads.
         NumericalFailure: if the model answers with NaN.
     """
     check_fits(model, len(request.prompt_ids), request.max_new_tokens)
     if not request.lanes or request.top < 1:
         raise InvalidParams("A run needs at least one lane and one alternative a token.")
-    run = _Run(model, request, aux_models or {})
+    run = _Run(model, request)
     stopped = run.prefill()
     if stopped is not None:
         yield run.column(0, (), stopped)
         return
-    for step in range(request.max_new_tokens):
+    looks_ahead = any(lane.decoder.looks_ahead for lane in request.lanes)
+    for step in range(request.max_new_tokens + looks_ahead):
         column = run.advance(step)
         yield column
         if not column.alive_rows:
@@ -140,11 +165,15 @@ def check_fits(model: ModelHandle, prompt_tokens: int, max_new_tokens: int) -> N
 
 @dataclass(slots=True)
 class _Row:
-    """A living row: its number in its lane's latest column, its ids, what watches it."""
+    """A living row: its number in its lane's latest column, its ids, what watches it.
+
+    `stop` is a reason that waits for a lane that looks ahead to take this row.
+    """
 
     number: int
     history: list[int]
     watchers: tuple[Watcher, ...]
+    stop: StopReason | None = None
 
 
 @dataclass(slots=True)
@@ -159,26 +188,27 @@ class _LaneState:
     move: Move | None = None
     survivors: list[int] = field(default_factory=list)
     reason: StopReason | None = None
+    settled: int | None = None
 
 
 @dataclass(slots=True)
 class _Group:
-    """The rows of one model. The main one ("") holds all, a second one those that asked for it."""
+    """The rows of one context. The main one ("") holds all, a second one those that asked."""
 
     name: str
     batch: Batch
+    prompt_ids: tuple[int, ...]
     members: list[_LaneState]
     logits: Tensor | None = None
 
-    def rows_of(self, state: _LaneState) -> Tensor:
-        """[width, vocab] logits of one member's rows."""
+    def rows_of(self, state: _LaneState) -> slice:
+        """Where one member's rows are."""
         first = 0
         for member in self.members:
             if member is state:
                 break
             first += member.width
-        assert self.logits is not None
-        return self.logits[first : first + state.width]
+        return slice(first, first + state.width)
 
     def forward(self) -> None:
         """Reorder, repeat and retire rows by one index, then one forward."""
@@ -200,10 +230,8 @@ class _Group:
 class _Run:
     """State of one call of `generate`."""
 
-    def __init__(
-        self, model: ModelHandle, request: Request, aux_models: Mapping[str, ModelHandle]
-    ) -> None:
-        self.request = request
+    def __init__(self, model: ModelHandle, request: Request) -> None:
+        self.request, self.tokenizer = request, model.tokenizer
         self.started = time.perf_counter()
         self.batch_rows = 1
         prompt = list(request.prompt_ids)
@@ -211,38 +239,39 @@ class _Run:
             _LaneState(i, lane, [_Row(0, prompt.copy(), lane.watchers)])
             for i, lane in enumerate(request.lanes)
         ]
-        self.groups = {"": _Group("", model.open_batch(), list(self.states))}
-        for name in dict.fromkeys(lane.decoder.aux_model for lane in request.lanes):
-            if name is not None:
-                self.groups[name] = self._aux_group(name, model, aux_models)
+        main = _Group("", model.open_batch(), request.prompt_ids, list(self.states))
+        if any(lane.layers for lane in request.lanes):
+            main.batch.keep_layers()
+        self.groups = {"": main}
+        for lane in request.lanes:
+            if lane.second is not None and lane.second.key not in self.groups:
+                self.groups[lane.second.key] = self._second_group(lane.second, model)
 
-    def _aux_group(
-        self, name: str, model: ModelHandle, aux_models: Mapping[str, ModelHandle]
-    ) -> _Group:
-        if name not in aux_models:
-            raise InvalidParams(f"A lane reads a second model, '{name}', that was not loaded.")
-        aux = aux_models[name]
-        if aux.tokenizer.digest != model.tokenizer.digest:
+    def _second_group(self, context: Context, model: ModelHandle) -> _Group:
+        other = context.model
+        if other.tokenizer.digest != model.tokenizer.digest:
             raise NotCapable(
-                f"{aux.info.id} and {model.info.id} have different tokenizers.",
+                f"{other.info.id} and {model.info.id} have different tokenizers.",
                 "Two models can share a lane only if their tokens mean the same.",
             )
-        check_fits(aux, len(self.request.prompt_ids), self.request.max_new_tokens)
-        members = [s for s in self.states if s.lane.decoder.aux_model == name]
-        return _Group(name, aux.open_batch(), members)
+        check_fits(other, len(context.prompt_ids), self.request.max_new_tokens)
+        members = [s for s in self.states if s.lane.second and s.lane.second.key == context.key]
+        return _Group(context.key, other.open_batch(), context.prompt_ids, members)
 
     def prefill(self) -> StopReason | None:
         """Read the prompt once a model and give every lane its row; a reason if interrupted."""
-        length = len(self.request.prompt_ids)
-        for place, group in enumerate(self.groups.values()):
-            for news in group.batch.prefill(self.request.prompt_ids):
+        total = sum(len(group.prompt_ids) for group in self.groups.values())
+        before = 0
+        for group in self.groups.values():
+            for news in group.batch.prefill(group.prompt_ids):
                 if isinstance(news, Tensor):
                     group.logits = news
-                read = length if isinstance(news, Tensor) else news
-                self.request.on_prefill(place * length + read, length * len(self.groups))
+                read = len(group.prompt_ids) if isinstance(news, Tensor) else news
+                self.request.on_prefill(before + read, total)
                 stopped = self.request.interrupted()
                 if stopped is not None:
                     return stopped
+            before += len(group.prompt_ids)
             assert group.logits is not None
             group.batch.select([0] * len(group.members))
             group.logits = group.logits.expand(len(group.members), -1)
@@ -258,7 +287,8 @@ class _Run:
         for state in main.members:
             state.first = first
             first += state.width
-            state.move = state.lane.decoder.advance(self._view(state, block, step))
+            move = state.lane.decoder.advance(self._view(state, block, step))
+            state.move = self._taken(state, move)
         steps = self._measure(main.members, block, step)
         for state in main.members:
             self._settle(state, last=step + 1 == self.request.max_new_tokens)
@@ -266,7 +296,9 @@ class _Run:
 
     def _view(self, state: _LaneState, block: Block, step: int) -> StepView:
         rows = slice(state.first, state.first + state.width)
-        aux = state.lane.decoder.aux_model
+        second = None if state.lane.second is None else self.groups[state.lane.second.key]
+        assert second is None or second.logits is not None
+        layers = self.groups[""].batch.layers if state.lane.layers else None
         return StepView(
             logits=block.logits[rows],
             logprobs=block.logprobs[rows],
@@ -275,8 +307,20 @@ class _Run:
             uniforms=uniforms(self.request.seed, state.lane.noise, state.width, step),
             eos_ids=self.request.eos_ids,
             steps_left=self.request.max_new_tokens - step,
-            aux_logits=None if aux is None else self.groups[aux].rows_of(state),
+            tokenizer=self.tokenizer,
+            second_logits=(
+                None if second is None else second.logits[second.rows_of(state)]  # type: ignore[index]  # asserted
+            ),
+            layers=None if layers is None else layers.rows(rows),
         )
+
+    def _taken(self, state: _LaneState, move: Move) -> Move:
+        """The move, or the end of a lane that looks ahead and has just taken a row to stop at."""
+        if state.lane.decoder.looks_ahead and move.settled is None:
+            row = move.parents[0]
+            if state.rows[row].stop is not None:
+                return Move((), (), move.logprobs[:0], settled=row)
+        return move
 
     def _measure(
         self, members: Sequence[_LaneState], block: Block, step: int
@@ -307,12 +351,29 @@ class _Run:
         """Grow the rows that live on and decide whether the lane does."""
         move = state.move
         assert move is not None
+        if move.settled is not None:
+            self._conclude(state, state.rows[move.settled])
+            return
+        looks_ahead = state.lane.decoder.looks_ahead
+        ends: frozenset[int] = frozenset() if looks_ahead else self.request.eos_ids
         state.survivors = [
             i
             for i, token_id in enumerate(move.token_ids)
-            if token_id not in self.request.eos_ids and i not in move.ended
+            if token_id not in ends and i not in move.ended
         ]
-        grown, reasons = [], []
+        state.rows = self._grown(state, move)
+        if not state.survivors or move.done:
+            state.reason = StopReason.EOS
+        elif looks_ahead:
+            state.reason = None
+        elif state.rows[0].stop is not None:  # of the best row: searches list theirs best first
+            state.reason = state.rows[0].stop
+        elif last:
+            state.reason = StopReason.MAX_NEW_TOKENS
+
+    def _grown(self, state: _LaneState, move: Move) -> list[_Row]:
+        """The surviving rows, each with its new token and what its watchers say to it."""
+        grown = []
         only_child = len(move.parents) == 1
         for i in state.survivors:
             parent, token_id = state.rows[move.parents[i]], move.token_ids[i]
@@ -320,15 +381,16 @@ class _Run:
             watchers = parent.watchers if only_child else tuple(w.copy() for w in parent.watchers)
             history.append(token_id)
             stops = [reason for w in watchers if (reason := w.push(token_id)) is not None]
-            grown.append(_Row(i, history, watchers))
-            reasons.append(stops[0] if stops else None)
-        if not state.survivors or move.done:
-            state.reason = StopReason.EOS
-        elif reasons[0] is not None:  # of the best row: searches list theirs best first
-            state.reason = reasons[0]
-        elif last:
-            state.reason = StopReason.MAX_NEW_TOKENS
-        state.rows = grown
+            if state.lane.decoder.looks_ahead and token_id in self.request.eos_ids:
+                stops.insert(0, StopReason.EOS)
+            grown.append(_Row(i, history, watchers, stops[0] if stops else None))
+        return grown
+
+    def _conclude(self, state: _LaneState, row: _Row) -> None:
+        """End a lane that looked ahead at one of the rows of its last column."""
+        state.settled = row.number
+        state.reason = row.stop or StopReason.MAX_NEW_TOKENS
+        state.survivors, state.rows = [], []
 
     def column(
         self, step: int, steps: tuple[TokenStep, ...], interrupted: StopReason | None
@@ -342,7 +404,9 @@ class _Run:
         return Column(
             index=step,
             steps=steps,
-            ended=tuple(LaneEnd(s.index, s.reason) for s in members if s.reason is not None),
+            ended=tuple(
+                LaneEnd(s.index, s.reason, s.settled) for s in members if s.reason is not None
+            ),
             alive_rows={
                 s.index: tuple(row.number for row in s.rows) for s in members if s.reason is None
             },

@@ -23,12 +23,45 @@ class Capability(StrEnum):
     ATTENTIONS = "attentions"
 
 
+class Layers(Protocol):
+    """Hidden states behind the logits of one step, for methods that look inside the model."""
+
+    def rows(self, places: slice) -> Layers:
+        """The same for some of the rows."""
+
+    @property
+    def last(self) -> Tensor:
+        """float32 [rows, width]: what the output layer read, after the last norm."""
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        """float32 [rows, width] each: the embedding, then the output of every layer."""
+
+    @property
+    def prompt(self) -> Tensor:
+        """float32 [prompt tokens, width]: `last` at every position of the prompt."""
+
+    def logits(self, layer: int) -> Tensor:
+        """float32 [rows, vocab]: the output layer applied to the states of a layer, as it is."""
+
+
 class Batch(Protocol):
     """Rows of one model that advance together, with their key-value cache."""
 
     @property
     def rows(self) -> int:
         """Number of sequences held."""
+
+    @property
+    def layers(self) -> Layers | None:
+        """Hidden states of the latest forward; None unless `keep_layers` was called."""
+
+    def keep_layers(self) -> None:
+        """Keep hidden states from now on; called before `prefill`.
+
+        Raises:
+            NotCapable: if the model shows none.
+        """
 
     def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         """Read the prompt at batch 1, in chunks.

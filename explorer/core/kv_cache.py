@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -154,6 +155,28 @@ def new_cache(model: PreTrainedModel) -> DynamicCache:
     return cache
 
 
+@dataclass(frozen=True, slots=True)
+class HiddenLayers:
+    """The `Layers` of a transformers model: a view on what its latest forward left behind."""
+
+    model: PreTrainedModel
+    states: tuple[Tensor, ...]
+    last: Tensor
+    prompt: Tensor
+
+    def rows(self, places: slice) -> HiddenLayers:
+        """The same for some of the rows."""
+        states = tuple(state[places] for state in self.states)
+        return HiddenLayers(self.model, states, self.last[places], self.prompt)
+
+    def logits(self, layer: int) -> Tensor:
+        """The output layer on the states of a layer, without the last norm before it."""
+        head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        with torch.inference_mode():
+            result: Tensor = head(self.states[layer].to(self.model.dtype)).float()
+        return result
+
+
 class KVBatch:
     """The `Batch` of a transformers causal language model.
 
@@ -175,6 +198,10 @@ class KVBatch:
         self._cache = new_cache(model)
         self._rows = 0
         self._length = 0
+        self._keeps_layers = False
+        self._states: tuple[Tensor, ...] = ()
+        self._whole = torch.empty(0)
+        self._prompt_states: list[Tensor] = []
         # A few models compute the logits of every position, whatever they are asked for.
         takes = inspect.signature(model.forward).parameters
         self._can_keep = "logits_to_keep" in takes
@@ -188,6 +215,19 @@ class KVBatch:
     def length(self) -> int:
         """Tokens in each row, the prompt included."""
         return self._length
+
+    @property
+    def layers(self) -> HiddenLayers | None:
+        """Hidden states of the latest forward; None unless `keep_layers` was called."""
+        if not self._states:
+            return None
+        # transformers applies the last norm to the last entry only.
+        prompt = torch.cat(self._prompt_states)
+        return HiddenLayers(self._model, self._states[:-1], self._states[-1], prompt)
+
+    def keep_layers(self) -> None:
+        """Keep hidden states from now on; called before `prefill`."""
+        self._keeps_layers = True
 
     def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
         """Read the prompt at batch 1, in chunks.
@@ -208,6 +248,8 @@ class KVBatch:
         for first in range(0, len(prompt_ids), size):
             chunk = prompt_ids[first : first + size]
             logits = self.forward([chunk])[:, -1]
+            if self._keeps_layers:
+                self._prompt_states.append(self._whole)
             self._rows = 1
             yield logits if self._length == len(prompt_ids) else self._length
 
@@ -226,6 +268,7 @@ class KVBatch:
         index = torch.LongTensor(list(rows))
         with self._lock, torch.inference_mode():
             self._cache.reorder_cache(index)
+            self._states = tuple(state[index.to(state.device)] for state in self._states)
         self._rows = len(rows)
 
     def step(self, token_ids: Sequence[int]) -> Tensor:
@@ -244,13 +287,26 @@ class KVBatch:
         """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""
         ids = torch.tensor(token_ids, device=self._model.device)
         options = {"logits_to_keep": keep} if self._can_keep else {}
+        if self._keeps_layers:
+            options["output_hidden_states"] = True
         with self._lock, torch.inference_mode():
             answer = self._model(
                 input_ids=ids, past_key_values=self._cache, use_cache=True, **options
             )
             logits: Tensor = answer.logits[:, -keep:].float()
+        if self._keeps_layers:
+            self._take_layers(answer.hidden_states)
         self._length += ids.shape[1]
         return logits
+
+    def _take_layers(self, states: tuple[Tensor, ...] | None) -> None:
+        if not states:
+            raise NotCapable(
+                "This model does not show its hidden states.",
+                "Choose another model, or a method that reads next-token laws only.",
+            )
+        self._states = tuple(state[:, -1].float() for state in states)
+        self._whole = states[-1][0].float()  # of use while the prompt is read, at batch 1
 
     def _check_room(self, tokens: int) -> None:
         limit, length = self._context_length, self._length + tokens

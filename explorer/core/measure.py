@@ -134,6 +134,8 @@ def measure_choices(
         token_ids: for each choice, its token.
         sampling: log q of each choice.
     """
+    if not token_ids:
+        return []
     device = block.logprobs.device
     tokens = torch.as_tensor(token_ids, device=device)
     rows = torch.as_tensor(parents, device=device)

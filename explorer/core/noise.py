@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+import numpy as np
+from numpy.typing import NDArray
+
 from explorer.core.types import Noise
 
 _MANTISSA_BITS = 53
@@ -30,6 +33,29 @@ def uniform(seed: int, lane: str, row: int, step: int) -> float:
     key = f"{seed}\x1f{lane}\x1f{row}\x1f{step}".encode()
     bits = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
     return float((bits >> (64 - _MANTISSA_BITS)) * 2.0**-_MANTISSA_BITS)
+
+
+def derived(u: float, label: str) -> float:
+    """Another uniform in [0, 1), a function of one uniform and a label.
+
+    For methods that need more than one number a row and step: everything stays a function of
+    the one key, so a trace that names the key names all of them.
+
+    >>> derived(0.25, "xtc") == derived(0.25, "xtc") != derived(0.25, "gumbel")
+    True
+    """
+    bits = int.from_bytes(blake2b(f"{u!r}\x1f{label}".encode(), digest_size=8).digest(), "big")
+    return float((bits >> (64 - _MANTISSA_BITS)) * 2.0**-_MANTISSA_BITS)
+
+
+def derived_uniforms(u: float, label: str, count: int) -> NDArray[np.float64]:
+    """`count` uniforms in (0, 1) from one uniform and a label: a Philox stream keyed by both.
+
+    Philox is specified to the bit, so the numbers are the same on every machine.
+    """
+    key = blake2b(f"{u!r}\x1f{label}".encode(), digest_size=16).digest()
+    stream = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+    return stream.random(count).clip(2.0**-_MANTISSA_BITS)  # log(0) is of no use to anyone
 
 
 def uniforms(seed: int, noise: Noise, rows: int, step: int) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from explorer.core.catalog import did_you_mean
@@ -27,7 +27,7 @@ class ParamField:
 
     Attributes:
         name: identifier in specs.
-        type: "float", "int", "bool" or "choice".
+        type: "float", "int", "bool", "text" or "choice".
         default: value when it is not given.
         minimum: lower bound or None; `exclusive_minimum` says whether it is itself allowed.
         maximum: upper bound or None; `exclusive_maximum` as above.
@@ -35,11 +35,12 @@ class ParamField:
         exclusive_maximum: the maximum itself is not allowed.
         slider: (lowest, highest, step) of a slider that covers the useful range.
         choices: allowed values of a "choice".
+        max_length: most characters of a "text".
         description: one sentence.
     """
 
     name: str
-    type: Literal["float", "int", "bool", "choice"]
+    type: Literal["float", "int", "bool", "text", "choice"]
     default: ParamValue
     minimum: float | None
     maximum: float | None
@@ -48,6 +49,7 @@ class ParamField:
     slider: tuple[float, float, float] | None
     choices: tuple[str, ...]
     description: str
+    max_length: int | None = None
 
 
 def describe(params: type[Params]) -> tuple[ParamField, ...]:
@@ -56,7 +58,7 @@ def describe(params: type[Params]) -> tuple[ParamField, ...]:
 
 
 def _field(name: str, info: Any) -> ParamField:
-    low, high, open_low, open_high = None, None, False, False
+    low, high, open_low, open_high, longest = None, None, False, False, None
     for bound in info.metadata:
         if isinstance(bound, Ge):
             low = float(bound.ge)  # type: ignore[arg-type]  # bounds are declared as numbers
@@ -66,9 +68,11 @@ def _field(name: str, info: Any) -> ParamField:
             high = float(bound.le)  # type: ignore[arg-type]  # as above
         elif isinstance(bound, Lt):
             high, open_high = float(bound.lt), True  # type: ignore[arg-type]  # as above
+        elif isinstance(bound, MaxLen):
+            longest = int(bound.max_length)
     annotation = info.annotation
     is_choice = get_origin(annotation) is Literal
-    kind = "choice" if is_choice else {float: "float", int: "int", bool: "bool"}[annotation]
+    kind = "choice" if is_choice else _KINDS[annotation]
     slider = (info.json_schema_extra or {}).get("slider")
     return ParamField(
         name=name,
@@ -81,7 +85,11 @@ def _field(name: str, info: Any) -> ParamField:
         slider=tuple(slider) if slider else None,
         choices=tuple(get_args(annotation)) if is_choice else (),
         description=info.description or "",
+        max_length=longest,
     )
+
+
+_KINDS = {float: "float", int: "int", bool: "bool", str: "text"}
 
 
 def parse_params(owner: str, params: type[Params], given: Mapping[str, ParamValue]) -> Params:
@@ -128,6 +136,8 @@ def allowed(field: ParamField) -> str:
         return "one of " + ", ".join(field.choices)
     if field.type == "bool":
         return "true or false"
+    if field.type == "text":
+        return f"a text in double quotes of at most {field.max_length} characters"
     noun = "a whole number" if field.type == "int" else "a number"
     if field.minimum is None and field.maximum is None:
         return noun

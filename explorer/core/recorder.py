@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
+from explorer.core.decoder import Leaf, Verdict
 from explorer.core.detokenize import piece, text_of
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopDetector, LoopThresholds
@@ -28,10 +29,17 @@ _OF_A_ROW = frozenset({StopReason.MAX_NEW_TOKENS, StopReason.LOOP, StopReason.ST
 
 @dataclass(frozen=True, slots=True)
 class LaneLabel:
-    """What identifies a lane in its trace: its canonical spec and its noise."""
+    """What identifies a lane in its trace, and what judges its rows.
+
+    Attributes:
+        spec: canonical spec.
+        noise: how its uniforms are keyed.
+        conclude: compares all rows once the lane has stopped (`Decoder.conclude`).
+    """
 
     spec: str
     noise: Noise
+    conclude: Callable[[Sequence[Leaf]], Sequence[Verdict] | None] = lambda leaves: None
 
 
 @dataclass(slots=True)
@@ -140,7 +148,36 @@ class Recorder:
         for lane, steps in by_lane.items():
             self._grow(lane, steps, column)
         for end in column.ended:
+            if end.row is not None:
+                leaf = self._tree[end.lane][column.index - 1, end.row]
+                self.lanes[end.lane].leaves = [leaf]
+                self._show(end.lane, leaf)
+            else:
+                self._conclude(end.lane)
             self.lanes[end.lane].reason = self._reason(end)
+
+    def _conclude(self, lane: int) -> None:
+        """Let the lane's decoder judge its rows, and show the one it finds best."""
+        record = self.lanes[lane]
+        leaves = [
+            Leaf(
+                (leaf.index, leaf.row),
+                tuple(step.token_id for step in self._path(lane, leaf)),
+                leaf.score,
+                leaf.token_id in self.facts.eos_ids,
+            )
+            for leaf in record.leaves
+        ]
+        verdicts = self.labels[lane].conclude(leaves)
+        if not verdicts:
+            return
+        record.leaves = [
+            replace(leaf, score=verdict.score, notes={**leaf.notes, **verdict.notes})
+            for leaf, verdict in zip(record.leaves, verdicts, strict=True)
+        ]
+        for leaf in record.leaves:
+            self._tree[lane][leaf.index, leaf.row] = leaf
+        self._show(lane, max(record.leaves, key=_score))
 
     def _reason(self, end: LaneEnd) -> StopReason:
         """Why the row that a lane shows ended: a search may go on after its best one did."""
@@ -157,6 +194,11 @@ class Recorder:
         record.leaves += [s for s in steps if alive is None or s.row not in alive]
         tips = record.leaves + [s for s in steps if alive is not None and s.row in alive]
         best = max(tips, key=_score)
+        self._show(lane, best)
+
+    def _show(self, lane: int, best: TokenStep) -> None:
+        """Make the row that ends in `best` the one the lane shows."""
+        record = self.lanes[lane]
         if record.steps and best.index == len(record.steps) and self._continues(lane, best):
             record.kept = len(record.steps)
             record.steps.append(best)

@@ -79,10 +79,18 @@ class TokenStep:
 
 @dataclass(frozen=True, slots=True)
 class LaneEnd:
-    """A lane that stopped after this column."""
+    """A lane that stopped after this column.
+
+    Attributes:
+        lane: its index.
+        reason: why.
+        row: the row of its column before that a lane which looks ahead settled on; None for all
+            others, whose result is among the rows of this column.
+    """
 
     lane: int
     reason: StopReason
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import inverse_cdf
 from explorer.core.params import Params
 
 
-class Ancestral:
+class Ancestral(Decoder):
     """Draws from the processed law by inverting its cumulative sum at the uniform it is given.
 
     Source: the definition of sampling from an autoregressive model, token by token.
     Oracle: the law itself, on a grid of 1,000 values of u (tests/unit/core/test_distribution.py).
     """
-
-    width = 1
-    aux_model = None
 
     def __init__(self, processors: Sequence[Processor] = ()) -> None:
         self._processors = tuple(processors)
@@ -47,4 +44,5 @@ INFO = StageInfo(
     source="The definition of sampling from an autoregressive model",
     params=AncestralParams,
     build=build,
+    draws=True,
 )

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from pydantic import Field
 
-from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 
 
-class Beam:
+class Beam(Decoder):
     """Keeps the `width` likeliest prefixes; finished ones compete by score over length.
 
     Each step takes the best children over all rows. A child that ends the sequence is finished
@@ -27,8 +27,6 @@ class Beam:
     Oracle: transformers `generate(num_beams=...)`, early_stopping=False
         (tests/parity/test_generate.py).
     """
-
-    aux_model = None
 
     def __init__(
         self, width: int, length_penalty: float, processors: Sequence[Processor] = ()

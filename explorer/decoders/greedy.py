@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 
 
-class Greedy:
+class Greedy(Decoder):
     """Takes the argmax of the processed law; ties go to the lowest id.
 
     Source: folklore; the zero-temperature limit of sampling.
     Oracle: transformers `generate(do_sample=False)` (tests/parity/test_generate.py).
     """
-
-    width = 1
-    aux_model = None
 
     def __init__(self, processors: Sequence[Processor] = ()) -> None:
         self._processors = tuple(processors)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from explorer.core.decoder import Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 
@@ -63,7 +63,7 @@ def resistance(kind: Resistance, depth: int) -> float:
     return _TABLES[kind][depth]
 
 
-class Momentum:
+class Momentum(Decoder):
     """Keeps the greedy token while it is new; else weighs the k likeliest against their circles.
 
     If the greedy token never occurred in prompt and continuation it is taken. Otherwise the
@@ -74,9 +74,6 @@ class Momentum:
         table of the paper's day, and its latest one (a 4-gram block) is an ablation, not this.
     Oracle: the authors' step function and repetition search (golden numbers, tests/golden/).
     """
-
-    width = 1
-    aux_model = None
 
     def __init__(
         self, k: int, alpha: float, kind: Resistance, processors: Sequence[Processor] = ()

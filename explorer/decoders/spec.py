@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from explorer.core.decoder import Decoder, Processor, StageInfo
+from explorer.core.decoder import Decoder, Processor, Second, StageInfo
 from explorer.core.errors import InvalidParams
-from explorer.core.params import Params, describe, parse_params
+from explorer.core.params import ParamField, Params, describe, parse_params
 from explorer.core.types import ParamValue
 from explorer.decoders import CATALOG, ancestral
+from explorer.decoders.quoting import quote, split_outside_quotes, unquote
 
-MAX_SPEC_LENGTH = 2_000
+MAX_SPEC_LENGTH = 20_000
 _BEFORE_NUMBER = re.compile(r"(?:[\d.][eE]|=)$")
 _NUMBER = re.compile(r"[\d.]")
-_DETERMINISTIC = frozenset({"greedy", "momentum", "beam"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ class Stage:
     @property
     def canonical(self) -> str:
         """`name` or `name:param=value,…` with every parameter written."""
-        values = ((f.name, getattr(self.params, f.name)) for f in describe(self.info.params))
-        written = ",".join(f"{name}={format_value(value)}" for name, value in values)
+        written = ",".join(
+            f"{f.name}={written_value(f, getattr(self.params, f.name))}"
+            for f in describe(self.info.params)
+        )
         return f"{self.info.name}:{written}" if written else self.info.name
 
     @property
@@ -95,7 +97,20 @@ class Chain:
     @property
     def is_deterministic(self) -> bool:
         """True where the seed changes nothing."""
-        return self.chooser.info.name in _DETERMINISTIC
+        return not any(stage.info.draws for stage in (*self.processors, self.chooser))
+
+    @property
+    def second(self) -> Second | None:
+        """The second context its stages compare with, or None."""
+        for stage in (*self.processors, self.chooser):
+            if stage.info.second is not None:
+                return stage.info.second(stage.params)
+        return None
+
+    @property
+    def reads_layers(self) -> bool:
+        """True where a stage reads hidden states."""
+        return any(stage.info.layers for stage in (*self.processors, self.chooser))
 
     def build(self) -> Decoder:
         """A new decoder object, for one lane of one request."""
@@ -120,7 +135,8 @@ def parse(spec: str) -> Chain:
         )
     if not spec.strip():
         raise InvalidParams("The decoder spec is empty.", "Write one like nucleus:p=0.95.")
-    return _assemble(spec, [_stage(part.strip(), spec) for part in _parts(spec.split("+"))])
+    parts = _parts(split_outside_quotes(spec, "+"))
+    return _assemble(spec, [_stage(part.strip(), spec) for part in parts])
 
 
 def _parts(pieces: Sequence[str]) -> list[str]:
@@ -147,6 +163,12 @@ def _assemble(spec: str, stages: Sequence[Stage]) -> Chain:
             f"'{early[0]}' chooses the token, so nothing can follow it in '{spec}'.",
             f"Put '{early[0]}' last and keep one chooser.",
         )
+    second = [stage.info.name for stage in stages if stage.info.second is not None]
+    if len(second) > 1:
+        raise InvalidParams(
+            f"'{second[0]}' and '{second[1]}' each compare with a second context in '{spec}'.",
+            "Keep one of the two, or use two lanes.",
+        )
     if stages[-1].info.kind == "chooser":
         return Chain(tuple(stages[:-1]), stages[-1], explicit_chooser=True)
     default = Stage(ancestral.INFO, ancestral.AncestralParams())
@@ -159,7 +181,7 @@ def _stage(part: str, spec: str) -> Stage:
         raise InvalidParams(f"A stage is missing in '{spec}'.", "Stages are joined by one '+'.")
     info = CATALOG[name.strip()]
     given: dict[str, ParamValue] = {}
-    for pair in filter(None, (piece.strip() for piece in arguments.split(","))):
+    for pair in filter(None, (p.strip() for p in split_outside_quotes(arguments, ","))):
         key, equals, value = (piece.strip() for piece in pair.partition("="))
         if not equals or not key or not value:
             raise InvalidParams(
@@ -167,7 +189,7 @@ def _stage(part: str, spec: str) -> Stage:
             )
         if key in given:
             raise InvalidParams(f"'{key}' is given twice in '{part}'.", "Keep one of the two.")
-        given[key] = value
+        given[key] = unquote(value)
     return Stage(info, parse_params(info.name, info.params, given))
 
 
@@ -177,6 +199,11 @@ def _stage_title(stage: Stage) -> str:
         return f"{stage.info.title} {format_value(getattr(stage.params, fields[0].name))}"
     values = [f"{f.name}={format_value(getattr(stage.params, f.name))}" for f in fields]
     return " ".join([stage.info.title, *values])
+
+
+def written_value(field: ParamField, value: ParamValue) -> str:
+    """A value as it stands in a spec: texts quoted, all else as `format_value` has it."""
+    return quote(str(value)) if field.type == "text" else format_value(value)
 
 
 def format_value(value: ParamValue) -> str:

@@ -10,19 +10,20 @@ from pydantic import Field
 from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
-from explorer.core.params import Params
+from explorer.processors.recency import Occurrences, RecencyParams, occurrences
 
 
 def repetition_penalty(
-    logits: Float[Tensor, "rows vocab"], histories: Sequence[Sequence[int]], penalty: float
+    logits: Float[Tensor, "rows vocab"], seen: Sequence[Occurrences], penalty: float
 ) -> Float[Tensor, "rows vocab"]:
     """Divide positive logits of seen tokens by `penalty`, multiply negative ones.
 
-    Each seen token counts once, however often it stands in prompt and continuation.
+    Each seen token counts once, however often it occurs: by its latest occurrence, whose
+    weight w makes the penalty 1 + w (penalty - 1).
 
     Args:
         logits: float32 logits; never modified.
-        histories: per row, prompt and continuation.
+        seen: per row, what counts.
         penalty: above 0; 1 changes nothing, above 1 discourages, below 1 encourages.
 
     Returns:
@@ -32,20 +33,22 @@ def repetition_penalty(
         ValueError: if `penalty` is not positive.
 
     Source: Keskar et al., "CTRL: A Conditional Transformer Language Model for Controllable
-        Generation", arXiv:1909.05858.
+        Generation", arXiv:1909.05858; window as in llama.cpp, slope as in KoboldAI.
     Oracle: transformers.RepetitionPenaltyLogitsProcessor (tests/parity/test_processors.py).
     """
     if not penalty > 0:
         raise ValueError(f"penalty must be above 0, got {penalty}")
     changed = logits.clone()
-    for row, history in enumerate(histories):
-        seen = torch.as_tensor(sorted(set(history)), dtype=torch.long, device=logits.device)
-        scores = logits[row, seen]
-        changed[row, seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
+    for row, counted in enumerate(seen):
+        latest = dict(counted)
+        ids = torch.tensor(list(latest), dtype=torch.long, device=logits.device)
+        weights = torch.tensor(list(latest.values()), dtype=logits.dtype, device=logits.device)
+        scores, factor = logits[row, ids], 1 + weights * (penalty - 1)
+        changed[row, ids] = torch.where(scores < 0, scores * factor, scores / factor)
     return changed
 
 
-class RepetitionPenaltyParams(Params):
+class RepetitionPenaltyParams(RecencyParams):
     """Parameters of `repetition_penalty`."""
 
     penalty: float = Field(
@@ -60,7 +63,9 @@ class RepetitionPenaltyParams(Params):
 
 def build(params: RepetitionPenaltyParams) -> Processor:
     """The processor of one lane."""
-    return lambda logits, view: repetition_penalty(logits, view.histories, params.penalty)
+    return lambda logits, view: repetition_penalty(
+        logits, occurrences(params, view), params.penalty
+    )
 
 
 INFO = StageInfo(

@@ -6,11 +6,12 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from explorer.core import engine
+from explorer.core.decoder import Second
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
@@ -19,6 +20,7 @@ from explorer.core.recorder import LaneLabel, Recorder, RunFacts
 from explorer.core.types import Column, Prompt, StopReason, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import Chain, parse
+from explorer.services.loading import load_model
 from explorer.services.model_memory import ModelSize, estimate_need, free_memory, require_memory
 
 MAX_LANES = 8
@@ -104,6 +106,7 @@ class Run:
         decoders: one spec a lane.
         options: how to run.
         cancel: set it from any thread to end the run within a token.
+        second_models: models that specs name, by these names; others are loaded.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Run:
         options: RunOptions | None = None,
         *,
         cancel: threading.Event | None = None,
+        second_models: Mapping[str, ModelHandle] | None = None,
     ) -> None:
         options = options or RunOptions()
         if options.seed == RANDOM_SEED:
@@ -129,10 +133,16 @@ class Run:
         self._eos_ids = frozenset() if options.ignore_eos else model.tokenizer.eos_ids
         engine.check_fits(model, len(self.prompt.ids), options.max_new_tokens)
         self._check_memory()
+        self._second_models = dict(second_models or {})
+        self._contexts = tuple(self._context(chain.second) for chain in self.chains)
+        self._decoders = tuple(chain.build() for chain in self.chains)
         self.recorder = Recorder(
             model,
             self.prompt,
-            [LaneLabel(spec, noise) for spec, noise in zip(specs, self._noises, strict=True)],
+            [
+                LaneLabel(spec, noise, decoder.conclude)
+                for spec, noise, decoder in zip(specs, self._noises, self._decoders, strict=True)
+            ],
             RunFacts(options.seed, self._eos_ids, library_versions(), options.loop),
         )
 
@@ -143,6 +153,18 @@ class Run:
         size = ModelSize(0, 4, info.kv_bytes_per_token, info.vocab_size)
         need = estimate_need(size, rows, tokens)
         require_memory(f"A run of {rows} rows by {tokens:,} tokens", need, free_memory(info.device))
+
+    def _context(self, second: Second | None) -> engine.Context | None:
+        """The second context of a lane, its model loaded and its prompt read as ids."""
+        if second is None:
+            return None
+        if second.model and second.model not in self._second_models:
+            self._second_models[second.model] = load_model(second.model)
+        model = self._second_models[second.model] if second.model else self.model
+        prompt = self.prompt
+        if second.prompt is not None:
+            prompt = make_prompt(model, second.prompt, chat=prompt.template == "chat")
+        return engine.Context(f"{second.model}\x1f{second.prompt!r}", model, prompt.ids)
 
     def columns(self) -> Iterator[Column]:
         """Run, recording every column before it is given out.
@@ -164,8 +186,10 @@ class Run:
     def _request(self) -> engine.Request:
         options = self.options
         lanes = tuple(
-            engine.Lane(chain.build(), noise, self._watchers())
-            for chain, noise in zip(self.chains, self._noises, strict=True)
+            engine.Lane(decoder, noise, self._watchers(), context, chain.reads_layers)
+            for chain, decoder, noise, context in zip(
+                self.chains, self._decoders, self._noises, self._contexts, strict=True
+            )
         )
         return engine.Request(
             prompt_ids=self.prompt.ids,

@@ -9,9 +9,9 @@ import pytest
 import torch
 from fakes import LetterTokenizer, ScriptedModel, hashed_script, table_script
 
-from explorer.core.decoder import Move, StepView
+from explorer.core.decoder import Decoder, Move, StepView
 from explorer.core.distribution import one_hot
-from explorer.core.engine import Lane, Request, generate
+from explorer.core.engine import Context, Lane, Request, generate
 from explorer.core.errors import InvalidParams, NotCapable, NumericalFailure
 from explorer.core.noise import lane_keys
 from explorer.core.types import Column, Noise, StopReason
@@ -94,10 +94,10 @@ def test_finished_rows_leave_the_batch() -> None:
         assert columns[2].batch_rows == 1
 
 
-class Spy:
+class Spy(Decoder):
     """Fans out, crosses over and prunes by a fixed plan, and checks every view it gets."""
 
-    width, aux_model = 3, None
+    width = 3
     plan = (((0, 0, 0), (5, 6, 7)), ((2, 0, 2), (8, 9, 10)), ((1, 1), (11, 12)), ((1, 0), (13, 14)))
 
     def __init__(self) -> None:
@@ -129,18 +129,16 @@ def test_histories_and_logits_follow_parents_between_neighbours() -> None:
     assert ids(columns, 0) == ids(run("ancestral", tokens=4, prompt=(3, 4), seed=0), 0)
 
 
-class Doubter:
+class Doubter(Decoder):
     """Reads a second model: takes what the first likes and the second does not."""
-
-    width, aux_model = 1, "amateur"
 
     def __init__(self) -> None:
         self.seen: list[torch.Tensor] = []
 
     def advance(self, view: StepView) -> Move:
-        assert view.aux_logits is not None
-        self.seen.append(view.aux_logits.clone())
-        choice = (view.logprobs - view.aux_logits.log_softmax(-1)).argmax(-1)
+        assert view.second_logits is not None
+        self.seen.append(view.second_logits.clone())
+        choice = (view.logprobs - view.second_logits.log_softmax(-1)).argmax(-1)
         return Move((0,), (int(choice[0]),), one_hot(view.logprobs, choice))
 
 
@@ -149,16 +147,15 @@ def test_a_second_model_is_a_second_cache_with_only_the_rows_that_asked() -> Non
     amateur = ScriptedModel(hashed_script(VOCAB, end=1))
     (greedy,), (sampled,) = lanes_of("greedy"), lanes_of("ancestral")
     doubter = Doubter()
-    lanes = (greedy, Lane(doubter, Noise("d")), sampled)
+    second = Context("amateur", amateur, (5,))
+    lanes = (greedy, Lane(doubter, Noise("d"), second=second), sampled)
     request = Request((3, 4), lanes, 6, eos_ids=frozenset())
-    columns = list(generate(expert, request, {"amateur": amateur}))
-    history = [3, 4]
+    columns = list(generate(expert, request))
+    history = [5]  # after another prompt, the same continuation
     for seen, token in zip(doubter.seen, ids(columns, 1), strict=True):
         assert torch.equal(seen[0], amateur.law(history))
         history.append(token)
     assert amateur.forwards == 5
-    with pytest.raises(InvalidParams, match="amateur"):
-        next(generate(expert, request))
 
 
 def test_closing_the_generator_stops_before_the_next_forward() -> None:
@@ -195,9 +192,10 @@ def test_the_reading_of_a_prompt_is_told_with_its_share_over_all_models() -> Non
     list(generate(model, request))
     assert told == [(64, 150), (128, 150), (150, 150)]
     told.clear()
-    lanes = (*lanes_of("greedy"), Lane(Doubter(), Noise("d")))
+    second = Context("amateur", model, (3,) * 100)
+    lanes = (*lanes_of("greedy"), Lane(Doubter(), Noise("d"), second=second))
     request = Request((3,) * 100, lanes, 1, on_prefill=lambda *x: told.append(x))
-    list(generate(model, request, {"amateur": model}))
+    list(generate(model, request))
     assert told == [(64, 200), (100, 200), (164, 200), (200, 200)]
 
 

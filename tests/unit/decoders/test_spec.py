@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from explorer.core.errors import ExplorerError, InvalidParams, UnknownName
 from explorer.core.params import describe
 from explorer.decoders import CATALOG
+from explorer.decoders.quoting import quote
 from explorer.decoders.spec import MAX_SPEC_LENGTH, format_value, parse
 
 
@@ -31,6 +32,13 @@ def stage(draw, info) -> str:
             continue
         if field.type == "choice":
             value = draw(st.sampled_from(field.choices))
+        elif field.type == "bool":
+            value = format_value(draw(st.booleans()))
+        elif field.type == "text":
+            text = draw(st.text(max_size=20))
+            if info.name == "logit_bias":
+                text = draw(st.sampled_from(["", "a:1", ' "x|y":-2.5|#7:100']))
+            value = quote(text)
         elif field.type == "int":
             value = draw(st.integers(int(field.minimum), int(field.maximum)))
         else:
