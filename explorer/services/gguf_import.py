@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from explorer.core.models import convert_gguf
 from explorer.core.progress import Progress
 from explorer.core.weight_files import file_digest
 from explorer.services.model_cache import ModelCache, ModelFolder, Record
+from explorer.services.model_memory import MemoryNeed, free_memory, require_memory
 
 LOG = logging.getLogger("explorer")
 
@@ -27,7 +28,17 @@ SPLIT_AS_CONVERTED = frozenset({"", "default", "gpt-2"})
 """Those that transformers' conversion splits as the original does."""
 
 
-def import_gguf(path: Path, cache: ModelCache, progress: Progress, name: str = "") -> ModelFolder:
+def afford_anything(_parameters: int) -> None:
+    """Nobody minds the size."""
+
+
+def import_gguf(
+    path: Path,
+    cache: ModelCache,
+    progress: Progress,
+    name: str = "",
+    afford: Callable[[int], None] = afford_anything,
+) -> ModelFolder:
     """The model of a GGUF file as a folder with float32 safetensors.
 
     Made at the first call and found by the file's digest ever after.
@@ -37,10 +48,11 @@ def import_gguf(path: Path, cache: ModelCache, progress: Progress, name: str = "
         cache: where the result is kept.
         progress: told how far it is.
         name: the name it is asked for by, for lists.
+        afford: told the number of parameters before anything is expanded; may refuse.
 
     Raises:
         ModelUnavailable: if the file is missing, no GGUF, of an unknown kind, or if there is no
-            room for the result.
+            room for the result, in memory or on the disk.
     """
     progress("Computing the digest of the GGUF file", None)
     try:
@@ -60,6 +72,8 @@ def import_gguf(path: Path, cache: ModelCache, progress: Progress, name: str = "
     if found is not None:
         return found
     parameters, fields = read_fields(path)
+    afford(parameters)
+    require_expansion(name or str(path), parameters)
 
     def make(folder: Path) -> Record:
         convert_gguf(path, folder, progress)
@@ -72,6 +86,15 @@ def import_gguf(path: Path, cache: ModelCache, progress: Progress, name: str = "
         )
 
     return cache.build(key, make, needed=4 * parameters + (64 << 20), progress=progress)
+
+
+def require_expansion(name: str, parameters: int) -> None:
+    """Refuse weights that would not fit into memory as float32, all at once, on the CPU.
+
+    Raises:
+        ModelUnavailable: with all figures.
+    """
+    require_memory(name, MemoryNeed(4 * parameters, 0, 0), free_memory("cpu"))
 
 
 def read_fields(path: Path) -> tuple[int, Mapping[str, Any]]:

