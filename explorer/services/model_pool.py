@@ -16,9 +16,12 @@ from explorer.core.handle import ModelHandle
 from explorer.core.progress import Progress
 from explorer.core.types import ModelInfo
 from explorer.services.loading import load_model
-from explorer.services.model_sources import offered_names
+from explorer.services.model_sources import Sources, offered_names
 
 LOG = logging.getLogger("explorer")
+
+FAILURES_KEPT = 20
+"""Failed loads that are remembered, so that a page can say what was wrong with a name."""
 
 State = Literal["absent", "loading", "ready", "failed"]
 
@@ -69,12 +72,14 @@ def summarise(info: ModelInfo) -> str:
 class ModelPool:
     """At most `limit` loaded models; the one not asked for longest makes room.
 
+    Room is made for a model that was found, never for a name that was mistyped. Models are
+    loaded one at a time: two at once would each find the memory free that only one can have.
     A run that holds a handle keeps it to its end, whatever the pool does. All methods can be
     called from any thread, and only `get` waits.
 
     Args:
         limit: models held at once; those given by `add` come on top.
-        load: name and progress to a handle.
+        load: name and progress to a handle; None for `load_model`.
         names: names to offer; None for those `model_sources` knows.
     """
 
@@ -85,9 +90,10 @@ class ModelPool:
         names: Iterable[str] | None = None,
     ) -> None:
         self._limit = limit
-        self._load = load or _load
+        self._load = load or self._load_by_name
         self._names = None if names is None else list(names)
         self._guard = threading.Lock()
+        self._turn = threading.Lock()
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # last asked for comes last
 
     def names(self) -> list[str]:
@@ -153,16 +159,20 @@ class ModelPool:
                 return slot, False
             slot = self._slots[name] = _Slot()
             self._slots.move_to_end(name)
-            self._make_room()
             return slot, True
 
-    def _make_room(self) -> None:
-        """Forget the models asked for longest ago; before a load, which needs their memory."""
-        loaded = [n for n, s in self._slots.items() if s.handle is not None and not s.pinned]
-        loading = sum(not s.done.is_set() for s in self._slots.values())
-        for name in loaded[: max(0, len(loaded) + loading - self._limit)]:
-            LOG.info("%s makes room for another model", name)
-            del self._slots[name]
+    def _load_by_name(self, name: str, progress: Progress) -> ModelHandle:
+        """Load a model; once it is known that there is one, the others make room for it."""
+        room = Sources(afford=lambda _parameters: self._make_room(self._limit - 1))
+        return load_model(name, progress=progress, sources=room)
+
+    def _make_room(self, keep: int) -> None:
+        """Forget the models asked for longest ago, but for `keep` of them."""
+        with self._guard:
+            loaded = [n for n, s in self._slots.items() if s.handle is not None and not s.pinned]
+            for name in loaded[: max(0, len(loaded) - keep)]:
+                LOG.info("%s makes room for another model", name)
+                del self._slots[name]
 
     def _fill(self, name: str, slot: _Slot) -> None:
         """Load into a slot; whatever happens, those who wait are told."""
@@ -171,8 +181,11 @@ class ModelPool:
             # One assignment of a frozen value: readers see the old one or the new one.
             slot.status = ModelStatus("loading", what, fraction)
 
+        progress("Waiting for another model to be loaded", None)
         try:
-            handle = self._load(name, progress)
+            with self._turn:
+                progress("Starting", None)
+                handle = self._load(name, progress)
         except ExplorerError as error:
             self._fail(name, slot, error)
         except Exception as error:  # a fault of ours or of a library: report it, keep serving
@@ -182,26 +195,25 @@ class ModelPool:
             with self._guard:
                 slot.handle = handle
                 slot.status = ModelStatus("ready", fraction=1.0, summary=summarise(handle.info))
+            self._make_room(self._limit)
         finally:
             if slot.handle is None and slot.failure is None:  # an interrupt from the keyboard
                 self._fail(name, slot, ModelUnavailable(f"Loading {name} was interrupted."))
             slot.done.set()
 
     def _fail(self, name: str, slot: _Slot, error: ExplorerError) -> None:
-        LOG.warning("%s cannot be loaded: %s", name, error)
+        LOG.warning("%s cannot be loaded: %s", name, str(error))
         with self._guard:
-            slot.failure = error
+            # A copy: the error itself holds the frames of the load, and they half a model.
+            slot.failure = type(error)(error.message, error.hint)
             slot.status = ModelStatus("failed", error=error.message, hint=error.hint)
+            failed = [n for n, s in self._slots.items() if s.failure is not None]
+            for old in failed[: max(0, len(failed) - FAILURES_KEPT)]:
+                del self._slots[old]
 
 
 def _wrapped(name: str, error: Exception) -> ModelUnavailable:
-    wrapped = ModelUnavailable(
+    return ModelUnavailable(
         f"{name} cannot be loaded: {type(error).__name__}: {error}",
         "The log has the details; please report it.",
     )
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _load(name: str, progress: Progress) -> ModelHandle:
-    return load_model(name, progress=progress)

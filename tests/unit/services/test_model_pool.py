@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from fakes import ScriptedModel, hashed_script
+from model_folders import write_model
 
-from explorer.core.errors import ModelUnavailable
+from explorer.core.errors import ExplorerError, ModelUnavailable
+from explorer.services import loading, model_pool
 from explorer.services.model_pool import ModelPool, ModelStatus, summarise
 
 
@@ -152,6 +156,101 @@ def test_the_model_not_asked_for_longest_makes_room(pool, loader):
     pool.get("b")
     assert [pool.status(n).state for n in "abc"] == ["ready", "ready", "absent"]
     assert first.law([1]).shape == (38,)
+
+
+def test_a_mistyped_name_costs_no_loaded_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("first", "second"):
+        write_model(tmp_path / name)
+    pool, first = ModelPool(limit=1), str(tmp_path / "first")
+    handle = pool.get(first)
+    for wrong in ("smollm2-135", str(tmp_path / "frist"), str(tmp_path / "x.gguf"), "org/gone"):
+        with pytest.raises(ExplorerError):
+            pool.get(wrong)
+        assert pool.status(wrong).state == "failed"
+        assert pool.ready(first) is handle, wrong
+    pool.get(str(tmp_path / "second"))
+    assert pool.status(first).state == "absent"
+
+
+def test_room_is_made_before_the_memory_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path))
+    for name in ("first", "second"):
+        write_model(tmp_path / name)
+    pool, first = ModelPool(limit=1), str(tmp_path / "first")
+    gone = weakref.ref(pool.get(first))
+    seen = []
+
+    def free_memory(_device):
+        gc.collect()
+        seen.append(gone() is None)
+        return 10**9
+
+    monkeypatch.setattr(loading, "free_memory", free_memory)
+    pool.get(str(tmp_path / "second"))
+    assert seen == [True]
+
+
+def test_models_are_loaded_one_at_a_time():
+    loading_now, most = [], []
+    begun = threading.Barrier(3)
+
+    def load(name, progress):
+        loading_now.append(name)
+        time.sleep(0.05)
+        most.append(len(loading_now))
+        loading_now.remove(name)
+        return _model(name)
+
+    def ask(name):
+        begun.wait()
+        pool.get(name)
+
+    pool = ModelPool(limit=3, load=load, names=[])
+    threads = [threading.Thread(target=ask, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+
+
+def test_who_waits_for_another_load_is_told_so(pool, loader):
+    loader.gate.clear()
+    pool.start_loading("a")
+    _until(lambda: pool.status("a").fraction is not None)
+    pool.start_loading("b")
+    _until(lambda: "Waiting for another model" in pool.status("b").what)
+    loader.gate.set()
+    _until(lambda: pool.status("b").state == "ready")
+
+
+class Large:
+    """Stands for the tensors of a load that fails half way."""
+
+
+@pytest.mark.parametrize("kind", [ModelUnavailable, ZeroDivisionError])
+def test_failed_loads_hold_nothing_and_only_the_latest_are_remembered(kind, monkeypatch):
+    monkeypatch.setattr(model_pool.LOG, "disabled", True)  # pytest keeps what is logged
+    held = []
+
+    def load(name, progress):
+        half = Large()
+        held.append(weakref.ref(half))
+        try:
+            raise OSError(name)
+        except OSError as error:
+            raise kind(f"no {name}") from error
+
+    pool = ModelPool(load=load, names=[])
+    for i in range(50):
+        with pytest.raises(ModelUnavailable):
+            pool.get(f"m{i}")
+    gc.collect()
+    assert not [ref for ref in held if ref() is not None]
+    states = [pool.status(f"m{i}").state for i in range(50)]
+    assert states == ["absent"] * 30 + ["failed"] * 20
 
 
 def test_models_given_by_hand_stay(pool):
