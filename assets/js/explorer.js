@@ -58,6 +58,12 @@ function showBusy(busy) {
   if (stop) stop.disabled = !busy;
 }
 
+/** On a phone: Stop, how the run stands, and the first lines of a lane, on one screen. */
+function showRunRow() {
+  const row = document.getElementById("gx-run-row");
+  if (row) row.scrollIntoView({ block: "start" });
+}
+
 /** Lanes that were removed leave the plot too: its figure comes from the server and has them all. */
 function prunePlot(stage) {
   const plot = document.querySelector("#gx-plot .js-plotly-plot");
@@ -102,7 +108,11 @@ window.Explorer = {
   specs: () => (current ? current.specs() : []),
   setSpecs: (specs) => current && current.setSpecs(specs),
   /** Marks the page as starting and returns the specs of all lanes. */
-  begin: () => (current ? current.begin() : []),
+  begin: () => {
+    if (!current) return [];
+    if (current.narrow.matches) showRunRow();
+    return current.begin();
+  },
   /** Sets the lanes of an example; returns the values of the form's fields. */
   example(values, specs, preset) {
     if (current && specs.length > 0) current.setSpecs(specs);

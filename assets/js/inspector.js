@@ -119,23 +119,21 @@ class Inspector {
 
   makeHint() {
     const key = (text) => make("kbd", { text });
-    return make(
-      "p",
-      { class: "gx-hint" },
-      "Click a token to pin it here; ",
+    const pair = (one, other) => [key(one), "\u00a0", key(other)];
+    const keys = [
+      "; ",
       key("Ctrl"),
       " + click pins a second one beside it. ",
-      key("←"),
-      " ",
-      key("→"),
+      ...pair("←", "→"),
       " walk through all lanes together, ",
-      key("↑"),
-      " ",
-      key("↓"),
+      ...pair("↑", "↓"),
       " change the lane, ",
       key("Esc"),
       " unpins.",
-    );
+    ];
+    const hint = make("p", { class: "gx-hint" }, "Click a token to pin it here");
+    hint.append(make("span", { class: "gx-hint-keys" }, ...keys));
+    return hint;
   }
 
   makePin(pin) {

@@ -125,6 +125,8 @@ class Toolbar {
   }
 
   showError(error) {
+    const isNew = Boolean(error) && error !== this.shownError;
+    this.shownError = error;
     this.error.hidden = !error;
     // The message takes the line's place, so that the lanes stay where they are.
     this.runLine.hidden = Boolean(error) && this.prompt.textContent === "";
@@ -136,5 +138,7 @@ class Toolbar {
       make("strong", { text: error.message }),
       error.hint ? make("span", { text: ` ${error.hint}` }) : "",
     );
+    // On a phone Run stands a screen above.
+    if (isNew) this.error.scrollIntoView({ block: "nearest" });
   }
 }

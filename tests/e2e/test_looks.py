@@ -88,6 +88,19 @@ def test_nothing_sticks_out_on_a_phone(open_page: OpenPage) -> None:
             assert place["x"] + place["width"] <= 390, selector
 
 
+def test_on_a_phone_run_shows_its_text_and_a_refusal_its_words(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    start(page, tokens=300)
+    wait_for_tokens(page, 30)
+    expect(page.locator("#gx-stop")).to_be_in_viewport()
+    expect(lane(page, 0).locator(".gx-scroll")).to_be_in_viewport(ratio=0.5)
+    page.locator("#gx-stop").tap()
+    wait_until_done(page)
+    page.evaluate("window.scrollTo(0, 0)")
+    start(page, prompt="please fail")
+    expect(page.locator(".gx-error")).to_be_in_viewport(ratio=1)
+
+
 def test_a_swipe_changes_the_lane(open_page: OpenPage) -> None:
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.evaluate(
