@@ -59,7 +59,8 @@ def score(
         batch_rows=1,
         stop_reason=StopReason.MAX_NEW_TOKENS,
         loops=find_loops(ids),
-        timing={"score_s": round(elapsed, 6), "tokens_per_s": round(len(ids) / elapsed, 3)},
+        # No tokens_per_s: that is the speed of writing, and nothing was written.
+        timing={"score_s": round(elapsed, 6)},
         hypotheses=(),
     )
 

@@ -235,3 +235,13 @@ def test_the_owner_lists_what_a_public_page_loads() -> None:
         services.start_loading("smollm2-135m")
     assert public(models=("*",)).any_model
     assert services_with(slow_model(0)).any_model
+
+
+def test_a_speed_means_the_same_in_trace_and_page_and_a_scored_text_has_none() -> None:
+    services = services_with(slow_model())
+    *_, last = services.run("tab", request("greedy", max_new_tokens=40))
+    (trace,) = read_traces(services.export("tab", "jsonl"))
+    shown = [json.loads(x) for x in last.ndjson.splitlines() if '"metrics"' in x][-1]["metrics"]
+    assert shown["tokens_per_s"] == round(trace.timing["tokens_per_s"], 1)
+    assert trace.timing["tokens_per_s"] == pytest.approx(39 / trace.timing["decode_s"], rel=1e-3)
+    assert set(services.score_trace("abc", "")["timing"]) == {"score_s"}
