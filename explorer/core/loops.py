@@ -14,6 +14,9 @@ import numpy as np
 
 from explorer.core.types import Loop
 
+LONGEST_PERIOD = 10_000
+"""Every token is compared with so many before it, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopThresholds:
@@ -30,10 +33,18 @@ class LoopThresholds:
     min_tokens: int = 48
 
     def __post_init__(self) -> None:
-        if self.max_period < 1 or self.min_copies < 2 or self.min_tokens < 2:
+        given = (self.max_period, self.min_copies, self.min_tokens)
+        whole = all(isinstance(x, int) for x in (self.max_period, self.min_tokens))
+        numbers = whole and isinstance(self.min_copies, (int, float))
+        if not (
+            numbers
+            and 1 <= self.max_period <= LONGEST_PERIOD
+            and 2 <= self.min_copies <= LONGEST_PERIOD  # false for NaN
+            and self.min_tokens >= 2
+        ):
             raise ValueError(
-                "loop thresholds need max_period >= 1, min_copies >= 2 and min_tokens >= 2, got "
-                f"{self.max_period}, {self.min_copies}, {self.min_tokens}"
+                f"loop thresholds need max_period from 1 to {LONGEST_PERIOD:,}, min_copies from 2"
+                f" to {LONGEST_PERIOD:,} and min_tokens from 2 on, got {given}"
             )
 
 

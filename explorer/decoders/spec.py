@@ -128,6 +128,8 @@ def parse(spec: str) -> Chain:
     >>> parse("temperature:temperature=0.8+nucleus").canonical
     'temperature:temperature=0.8+nucleus:p=0.95'
     """
+    if not isinstance(spec, str):
+        raise InvalidParams(f"A decoder spec is a text, got {spec!r}.", "Write nucleus:p=0.95.")
     if len(spec) > MAX_SPEC_LENGTH:
         raise InvalidParams(
             f"A decoder spec of {len(spec):,} characters is too long.",

@@ -17,13 +17,16 @@ from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.noise import lane_keys
 from explorer.core.recorder import LaneLabel, Recorder, RunFacts
+from explorer.core.trace_schema import MAX_TOKENS, MAX_TOP
 from explorer.core.types import Column, Prompt, StopReason, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import Chain, parse
+from explorer.services import checks
 from explorer.services.loading import load_model
 from explorer.services.model_memory import ModelSize, estimate_need, free_memory, require_memory
 
 MAX_LANES = 8
+MAX_SEED_BITS = 256
 MAX_ROWS = 64
 RANDOM_SEED = -1
 
@@ -56,6 +59,30 @@ class RunOptions:
     ignore_eos: bool = False
     chat: bool = False
 
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            InvalidParams: naming the first that cannot be used, and what could.
+        """
+        checked: dict[str, object] = {
+            "max_new_tokens": checks.whole("max_new_tokens", self.max_new_tokens, 1, MAX_TOKENS),
+            "seed": checks.whole("seed", self.seed, -(2**MAX_SEED_BITS), 2**MAX_SEED_BITS),
+            "top": checks.whole("top", self.top, 1, MAX_TOP),
+            "stop_strings": checks.texts("stop_strings", self.stop_strings),
+        }
+        for name in ("coupled", "stop_on_loop", "ignore_eos", "chat"):
+            checks.flag(name, getattr(self, name))
+        if self.deadline_s is not None:
+            checked["deadline_s"] = checks.seconds("deadline_s", self.deadline_s)
+        if not isinstance(self.loop, LoopThresholds):
+            raise InvalidParams(
+                f"loop must be LoopThresholds(…), got {checks.shown(self.loop)}.",
+                "Leave it out for the usual ones.",
+            )
+        for name, value in checked.items():  # a frozen dataclass lets its own __post_init__ in
+            object.__setattr__(self, name, value)
+
 
 def library_versions() -> dict[str, str]:
     """Versions that numbers may depend on."""
@@ -73,13 +100,14 @@ def make_prompt(model: ModelHandle, prompt: str | Sequence[int] | Prompt, *, cha
     """A prompt as the model reads it; an empty text means BOS.
 
     Raises:
-        InvalidParams: for a chat prompt to a model without a chat template, or an empty prompt
-            to a tokenizer with no begin or end mark.
+        InvalidParams: for a prompt that is neither text nor token ids, a chat prompt to a model
+            without a chat template, or an empty prompt to a tokenizer with no begin or end mark.
     """
     if isinstance(prompt, Prompt):
-        return prompt
+        return replace(prompt, ids=checks.token_ids("the prompt", prompt.ids))
     if not isinstance(prompt, str):
-        return Prompt("", tuple(prompt), "none")
+        return Prompt("", checks.token_ids("the prompt", prompt), "none")
+    checks.text("The prompt", prompt)
     tokenizer = model.tokenizer
     if chat:
         if not tokenizer.has_chat_template:
@@ -119,7 +147,8 @@ class Run:
         cancel: threading.Event | None = None,
         second_models: Mapping[str, ModelHandle] | None = None,
     ) -> None:
-        options = options or RunOptions()
+        check_model(model)
+        options = _options(options)
         if options.seed == RANDOM_SEED:
             options = replace(options, seed=secrets.randbelow(2**31))
         self.model, self.options = model, options
@@ -224,9 +253,33 @@ class Run:
         return interrupted
 
 
+def check_model(model: object) -> None:
+    """Refuse what is no loaded model, its name for example.
+
+    Raises:
+        InvalidParams: with what to write.
+    """
+    if not hasattr(model, "open_batch"):
+        raise InvalidParams(
+            f"model must be a loaded model, got {checks.shown(model)}.",
+            'Load it first: load_model("smollm2-135m").',
+        )
+
+
+def _options(options: RunOptions | None) -> RunOptions:
+    if options is None:
+        return RunOptions()
+    if not isinstance(options, RunOptions):
+        raise InvalidParams(
+            f"options must be RunOptions(…), got {checks.shown(options)}.", "Leave it out."
+        )
+    return options
+
+
 def _chains(decoders: Sequence[str]) -> tuple[Chain, ...]:
     if isinstance(decoders, str):
         decoders = [decoders]
+    decoders = checks.texts("decoders", decoders)
     if not 1 <= len(decoders) <= MAX_LANES:
         raise InvalidParams(
             f"{len(decoders)} decoding methods were asked for.", f"A run takes 1 to {MAX_LANES}."
@@ -253,15 +306,19 @@ def generate(
     Args:
         model: from `load_model`.
         prompt: text (empty means BOS) or token ids.
-        decoders: specs, one a lane, such as "greedy" or "temperature:temperature=0.8+nucleus".
+        decoders: specs, one a lane, such as "greedy" or "temperature:temperature=0.8+nucleus";
+            a bare string is one lane.
         max_new_tokens: most tokens a lane may take.
         seed: decides every draw; -1 draws one.
         options: everything else; its own `max_new_tokens` and `seed` are overridden.
 
     Returns:
         One trace a spec, in order.
+
+    Raises:
+        InvalidParams: for a value that cannot be used, whatever its type.
     """
-    options = replace(options or RunOptions(), max_new_tokens=max_new_tokens, seed=seed)
+    options = replace(_options(options), max_new_tokens=max_new_tokens, seed=seed)
     run = Run(model, prompt, decoders, options)
     for _ in run.columns():
         pass
@@ -277,5 +334,5 @@ def stream(
     options: RunOptions | None = None,
 ) -> Iterator[Column]:
     """As `generate`, but yields every column as it is made; closing it stops the compute."""
-    options = replace(options or RunOptions(), max_new_tokens=max_new_tokens, seed=seed)
+    options = replace(_options(options), max_new_tokens=max_new_tokens, seed=seed)
     yield from Run(model, prompt, decoders, options).columns()

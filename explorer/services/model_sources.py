@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from explorer.core.catalog import did_you_mean
-from explorer.core.errors import ExplorerError, ModelUnavailable, UnknownName
+from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, UnknownName
 from explorer.core.progress import Progress, quiet
 from explorer.core.weight_files import read_headers, weight_files
+from explorer.services import checks
 from explorer.services.gguf_import import afford_anything, import_gguf
 from explorer.services.hub_source import HubClient, from_hub, from_hub_cache
 from explorer.services.model_cache import ModelCache, ModelFolder, Record
@@ -31,7 +32,8 @@ TINY = "tiny"
 TINY_FOLDER = Path(__file__).parents[2] / "assets" / "models" / "tiny"
 SMOLLM2 = "smollm2-135m"
 SMOLLM2_REPO = "HuggingFaceTB/SmolLM2-135M-Instruct"
-KNOWN_NAMES = (TINY, SMOLLM2)
+MAX_NAME = 1_000
+"""Characters of a name or path."""
 
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*$")
 
@@ -62,11 +64,12 @@ def find_model(
     """The folder of a model, fetched and made ready where it is not yet.
 
     Raises:
+        InvalidParams: if it is no text, or one that can name nothing.
         UnknownName: if the name is of no known form, with the nearest right one.
         ModelUnavailable: if it can be had from nowhere, with every reason.
     """
     sources = sources or Sources()
-    path = Path(name).expanduser()
+    path = _path(name)
     if name == TINY:
         return _tiny(sources)
     if name == SMOLLM2:
@@ -79,13 +82,34 @@ def find_model(
         return _from_hub(name, progress, sources)
     if "/" in name or "\\" in name:
         raise ModelUnavailable(f"There is no folder {path}.", "Check the path.")
-    near = did_you_mean(name, KNOWN_NAMES)
+    known = [TINY, SMOLLM2] if _tiny_is_shipped(sources) else [SMOLLM2]
+    near = did_you_mean(name, known)
     guess = f" Did you mean '{near}'?" if near else ""
     raise UnknownName(
         f"Unknown model '{name}'.{guess}",
-        f"Available: {', '.join(KNOWN_NAMES)}, a Hub id (organisation/name), a folder with"
+        f"Available: {', '.join(known)}, a Hub id (organisation/name), a folder with"
         " safetensors, or a .gguf file.",
     )
+
+
+def _path(name: str) -> Path:
+    """A name as a path.
+
+    Raises:
+        InvalidParams: if it is no text, or one that can name nothing.
+    """
+    checks.text("The model's name", name)
+    if not name.strip() or min(name) < " " or len(name) > MAX_NAME:
+        raise InvalidParams(
+            f"{checks.shown(name)} names no model.",
+            f"Give a name, a Hub id or a path of at most {MAX_NAME:,} characters.",
+        )
+    try:
+        path = Path(name).expanduser()
+        path.is_dir()
+    except (OSError, RuntimeError) as error:  # a part too long, no permission, no such user
+        raise InvalidParams(f"{checks.shown(name)} names no model: {error}.") from error
+    return path
 
 
 def describe_folder(folder: Path, cache: Path, name: str) -> ModelFolder:
@@ -106,8 +130,12 @@ def describe_folder(folder: Path, cache: Path, name: str) -> ModelFolder:
     return ModelFolder(folder, record)
 
 
+def _tiny_is_shipped(sources: Sources) -> bool:
+    return (sources.tiny / "config.json").is_file()
+
+
 def _tiny(sources: Sources) -> ModelFolder:
-    if not (sources.tiny / "config.json").is_file():
+    if not _tiny_is_shipped(sources):
         raise ModelUnavailable(
             "The model 'tiny' is not shipped with this version yet.", f"Use '{SMOLLM2}'."
         )

@@ -80,10 +80,20 @@ def test_tiny_is_said_to_be_not_shipped_until_it_is(nowhere):
 def test_an_unknown_name_is_answered_with_the_nearest(nowhere):
     with pytest.raises(UnknownName, match="Did you mean 'smollm2-135m'") as caught:
         _find("smollm-135m", nowhere)
-    assert "tiny, smollm2-135m, a Hub id" in caught.value.hint
+    assert caught.value.hint.startswith("Available: smollm2-135m, a Hub id")
     with pytest.raises(UnknownName) as caught:
         _find("zzz", nowhere)
     assert "Did you mean" not in caught.value.message
+    with pytest.raises(UnknownName) as caught:
+        _find("tinny", nowhere)
+    assert "tiny" not in str(caught.value)
+
+
+def test_the_shipped_model_is_offered_once_it_is_there(nowhere):
+    write_model(nowhere.tiny)
+    with pytest.raises(UnknownName, match="Did you mean 'tiny'") as caught:
+        _find("tinny", nowhere)
+    assert caught.value.hint.startswith("Available: tiny, smollm2-135m, a Hub id")
 
 
 @pytest.mark.parametrize("name", ["./gone", "/no/such/folder", "~/gone/away", "a/b/c"])
