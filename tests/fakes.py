@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from explorer.core.errors import NotCapable
 from explorer.core.handle import Capability
 from explorer.core.types import ModelInfo
 
@@ -91,24 +90,61 @@ class ScriptedModel:
             yield position, self.law(token_ids[:position]).unsqueeze(0)
 
 
+class ScriptedLayers:
+    """Hidden states that depend on the last two tokens: equal pairs are equal vectors."""
+
+    width = 6
+
+    def __init__(
+        self, model: ScriptedModel, histories: Sequence[Sequence[int]], prompt_ids: Sequence[int]
+    ) -> None:
+        self.model, self.histories, self.prompt_ids = model, histories, prompt_ids
+
+    def rows(self, places: slice) -> ScriptedLayers:
+        return ScriptedLayers(self.model, self.histories[places], self.prompt_ids)
+
+    @classmethod
+    def state(cls, history: Sequence[int], layer: int) -> Tensor:
+        key = f"{layer}:{list(history[-2:])}".encode()
+        return torch.tensor([b - 128.0 for b in hashlib.sha256(key).digest()[: cls.width]])
+
+    @property
+    def last(self) -> Tensor:
+        return torch.stack([self.state(h, 9) for h in self.histories])
+
+    @property
+    def states(self) -> tuple[Tensor, ...]:
+        return tuple(torch.stack([self.state(h, i) for h in self.histories]) for i in range(5))
+
+    @property
+    def prompt(self) -> Tensor:
+        n = len(self.prompt_ids)
+        return torch.stack([self.state(self.prompt_ids[: i + 1], 9) for i in range(n)])
+
+    def logits(self, layer: int) -> Tensor:
+        return torch.stack([self.model.law(h).roll(layer) for h in self.histories])
+
+
 class ScriptedBatch:
     def __init__(self, model: ScriptedModel) -> None:
         self.model = model
         self.histories: list[list[int]] = []
+        self.prompt: list[int] = []
+        self.keeps = False
 
     @property
     def rows(self) -> int:
         return len(self.histories)
 
     @property
-    def layers(self) -> None:
-        return None
+    def layers(self) -> ScriptedLayers | None:
+        return ScriptedLayers(self.model, self.histories, self.prompt) if self.keeps else None
 
     def keep_layers(self) -> None:
-        raise NotCapable("A scripted model has no hidden states.")
+        self.keeps = True
 
     def prefill(self, prompt_ids: Sequence[int]) -> Iterator[int | Tensor]:
-        self.histories = [list(prompt_ids)]
+        self.histories, self.prompt = [list(prompt_ids)], list(prompt_ids)
         yield from range(64, len(prompt_ids), 64)
         yield self.model.law(prompt_ids).unsqueeze(0)
 

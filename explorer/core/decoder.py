@@ -97,10 +97,12 @@ class Verdict:
     Attributes:
         score: higher is better; the best row is the lane's text.
         notes: why, in names and numbers.
+        first: it is the lane's text, whatever the scores.
     """
 
     score: float
     notes: Mapping[str, NoteValue] = field(default_factory=dict)
+    first: bool = False
 
 
 class Decoder(ABC):
@@ -119,8 +121,11 @@ class Decoder(ABC):
     def advance(self, view: StepView) -> Move:
         """Choose."""
 
-    def conclude(self, leaves: Sequence[Leaf]) -> Sequence[Verdict] | None:
-        """Compare all rows once the lane has stopped; None keeps the scores they have."""
+    def conclude(self, leaves: Sequence[Leaf]) -> Sequence[Verdict | None] | None:
+        """Compare all rows once the lane has stopped.
+
+        None keeps the scores they have; None for one of them drops it.
+        """
         return None
 
 

@@ -39,7 +39,7 @@ class LaneLabel:
 
     spec: str
     noise: Noise
-    conclude: Callable[[Sequence[Leaf]], Sequence[Verdict] | None] = lambda leaves: None
+    conclude: Callable[[Sequence[Leaf]], Sequence[Verdict | None] | None] = lambda leaves: None
 
 
 @dataclass(slots=True)
@@ -168,16 +168,19 @@ class Recorder:
             )
             for leaf in record.leaves
         ]
-        verdicts = self.labels[lane].conclude(leaves)
-        if not verdicts:
+        verdicts = self.labels[lane].conclude(leaves) if leaves else None
+        if verdicts is None:
             return
-        record.leaves = [
-            replace(leaf, score=verdict.score, notes={**leaf.notes, **verdict.notes})
-            for leaf, verdict in zip(record.leaves, verdicts, strict=True)
+        judged = [
+            (replace(leaf, score=v.score, notes={**leaf.notes, **v.notes}), v.first)
+            for leaf, v in zip(record.leaves, verdicts, strict=True)
+            if v is not None
         ]
+        record.leaves = [leaf for leaf, _ in judged]
         for leaf in record.leaves:
             self._tree[lane][leaf.index, leaf.row] = leaf
-        self._show(lane, max(record.leaves, key=_score))
+        first = [leaf for leaf, is_first in judged if is_first]
+        self._show(lane, max(first or record.leaves, key=_score))
 
     def _reason(self, end: LaneEnd) -> StopReason:
         """Why the row that a lane shows ended: a search may go on after its best one did."""
@@ -230,7 +233,9 @@ class Recorder:
         if len(record.leaves) < 2 and all(s.score is None for s in record.leaves):
             return ()
         found = []
-        for leaf in sorted(record.leaves, key=_score, reverse=True):
+        shown = record.steps[-1] if record.steps else None
+        order = sorted(record.leaves, key=lambda s: (s is shown, _score(s)), reverse=True)
+        for leaf in order:
             steps = tuple(self._path(lane, leaf))
             text = text_of(self.model.tokenizer, [s.token_id for s in steps])
             finished = leaf.token_id in self.facts.eos_ids

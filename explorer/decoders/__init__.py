@@ -2,10 +2,48 @@
 
 from explorer.core.catalog import Catalog
 from explorer.core.decoder import StageInfo
-from explorer.decoders import ancestral, beam, greedy, momentum
+from explorer.decoders import (
+    adaptive_p,
+    ancestral,
+    beam,
+    beam_sampling,
+    best_of_n,
+    constrained_beam,
+    contrastive_search,
+    diverse_beam,
+    entropy_adaptive,
+    exp_watermark,
+    greedy,
+    its_watermark,
+    latent_point,
+    mirostat,
+    momentum,
+    power_smc,
+    product_smc,
+    stochastic_beam,
+)
 from explorer.processors import ALL as PROCESSORS
 
-ALL: tuple[StageInfo, ...] = (greedy.INFO, ancestral.INFO, beam.INFO, momentum.INFO)
+ALL: tuple[StageInfo, ...] = (
+    greedy.INFO,
+    ancestral.INFO,
+    mirostat.INFO,
+    adaptive_p.INFO,
+    entropy_adaptive.INFO,
+    momentum.INFO,
+    contrastive_search.INFO,
+    beam.INFO,
+    beam_sampling.INFO,
+    diverse_beam.INFO,
+    stochastic_beam.INFO,
+    constrained_beam.INFO,
+    best_of_n.INFO,
+    power_smc.INFO,
+    product_smc.INFO,
+    exp_watermark.INFO,
+    its_watermark.INFO,
+    latent_point.INFO,
+)
 """Order here is order on the page."""
 
 CATALOG: Catalog[StageInfo] = Catalog(
@@ -19,16 +57,37 @@ CATALOG: Catalog[StageInfo] = Catalog(
         "typical_p": "locally_typical",
         "typ_p": "locally_typical",
         "minp": "min_p",
+        "top_nsigma": "top_n_sigma",
+        "tfs": "tail_free",
         "sample": "ancestral",
         "sampling": "ancestral",
         "random": "ancestral",
         "multinomial": "ancestral",
         "pure": "ancestral",
         "beam_search": "beam",
+        "group_beam": "diverse_beam",
         "argmax": "greedy",
         "epsilon_cutoff": "epsilon",
         "eta_cutoff": "eta",
         "no_repeat_ngram_size": "no_repeat_ngram",
         "rep_pen": "repetition_penalty",
+        "dynatemp": "dynamic_temperature",
+        "smoothing_factor": "quadratic",
+        "bad_words": "banned_phrases",
+        "suppress": "suppressed",
+        "cfg": "classifier_free_guidance",
+        "guidance": "classifier_free_guidance",
+        "cge": "contrastive_exploration",
+        "poe": "product_of_experts",
+        "regex": "grammar",
+        "json_schema": "grammar",
+        "smc": "power_smc",
+        "mbr": "best_of_n",
+        "bon": "best_of_n",
+        "ariel": "latent_point",
+        "exp": "exp_watermark",
+        "gumbel": "exp_watermark",
+        "its": "its_watermark",
+        "entropix": "entropy_adaptive",
     },
 )

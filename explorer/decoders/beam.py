@@ -3,13 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A row and the token that would follow it, with the sum of log q of the whole."""
+
+    row: int
+    token_id: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """The children a search goes on with, each list best first.
+
+    Attributes:
+        living: those that go on.
+        ended: those that are complete.
+        scale: what totals are divided by to give scores.
+        done: no living row can still win.
+    """
+
+    living: list[Child]
+    ended: list[Child]
+    scale: float
+    done: bool
+
+
+def move_of(extension: Extension, law: Tensor) -> Move:
+    """The move of a search: the living first, then those that end."""
+    chosen = [*extension.living, *extension.ended]
+    tokens = torch.tensor([child.token_id for child in chosen], device=law.device)
+    parents = torch.tensor([child.row for child in chosen], device=law.device)
+    return Move(
+        parents=tuple(child.row for child in chosen),
+        token_ids=tuple(child.token_id for child in chosen),
+        logprobs=one_hot(law[parents], tokens),
+        scores=tuple(child.total / extension.scale for child in chosen),
+        done=extension.done,
+    )
 
 
 class Beam(Decoder):
@@ -40,43 +82,40 @@ class Beam(Decoder):
     def advance(self, view: StepView) -> Move:
         """Choose."""
         law = sampling_law(self._processors, view, scores=view.logprobs)
-        rows, vocab = law.shape
+        return move_of(self.extend(law, view), law)
+
+    def extend(self, law: Tensor, view: StepView) -> Extension:
+        """Children of the rows whose laws [rows, vocab] these are; they become the living."""
         sums = torch.tensor(self._sums, dtype=torch.float32, device=law.device)
         totals = (law + sums.unsqueeze(-1)).flatten()
         # Enough children that `width` of them go on even if every best one ends.
-        keep = max(2, 1 + len(view.eos_ids)) * self.width
-        best = totals.topk(min(keep, rows * vocab))
-        length = len(view.histories[0]) - view.prompt_length + 1
+        keep = min(max(2, 1 + len(view.eos_ids)) * self.width, len(totals))
+        vocab = law.shape[-1]
         children = [
-            (flat // vocab, flat % vocab, total)
-            for flat, total in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            Child(flat // vocab, flat % vocab, total)
+            for flat, total in self.candidates(totals, keep, view)
             if total > -float("inf")
         ]
         living, ended = self._sort_out(children, view)
+        length = len(view.histories[0]) - view.prompt_length + 1
         scale = float(length) ** self._length_penalty
-        self._sums = [total for _, _, total in living]
-        self._finished += [total / scale for _, _, total in ended]
+        self._sums = [child.total for child in living]
+        self._finished += [child.total / scale for child in ended]
         self._finished = sorted(self._finished, reverse=True)[: self.width]
-        chosen = living + ended
-        tokens = torch.tensor([token_id for _, token_id, _ in chosen], device=law.device)
-        parents = torch.tensor([row for row, _, _ in chosen], device=law.device)
-        return Move(
-            parents=tuple(row for row, _, _ in chosen),
-            token_ids=tuple(token_id for _, token_id, _ in chosen),
-            logprobs=one_hot(law[parents], tokens),
-            scores=tuple(total / scale for _, _, total in chosen),
-            done=self._is_done(scale),
-        )
+        return Extension(living, ended, scale, self._is_done(scale))
 
-    def _sort_out(
-        self, children: list[tuple[int, int, float]], view: StepView
-    ) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, float]]]:
+    def candidates(self, totals: Tensor, keep: int, view: StepView) -> list[tuple[int, float]]:
+        """(place, total) of the children to choose from, best first; here the best of all."""
+        best = totals.topk(keep)
+        return list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+    def _sort_out(self, children: list[Child], view: StepView) -> tuple[list[Child], list[Child]]:
         """Children that live on and children that end, each best first."""
-        ended = [child for child in children[: self.width] if child[1] in view.eos_ids]
+        ended = [child for child in children[: self.width] if child.token_id in view.eos_ids]
         if view.steps_left == 1:  # nobody lives on: the best `width` are the result
-            living = [child for child in children[: self.width] if child[1] not in view.eos_ids]
+            living = [c for c in children[: self.width] if c.token_id not in view.eos_ids]
         else:
-            living = [child for child in children if child[1] not in view.eos_ids][: self.width]
+            living = [c for c in children if c.token_id not in view.eos_ids][: self.width]
         return living, ended
 
     def _is_done(self, scale: float) -> bool:

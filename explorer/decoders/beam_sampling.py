@@ -1,0 +1,60 @@
+"""Beam sampling: beam search whose children are drawn instead of ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.noise import derived_uniforms
+from explorer.decoders.beam import Beam, BeamParams
+
+
+class BeamSampling(Beam):
+    """Draws the children of all rows together, without replacement, by their whole scores.
+
+    A child is drawn with probability proportional to exp(its sum of log q); those drawn are then
+    sorted and treated as in beam search. Drawing without replacement is taking the largest of
+    scores plus Gumbel noise.
+
+    Source: transformers' `do_sample=True, num_beams=n`; Vieira, "Gumbel-max trick and weighted
+        reservoir sampling", 2014, for the draw.
+    Oracle: sums of log q of the returned rows (tests/parity/test_generate.py); inclusion
+        probabilities by enumeration (tests/unit/decoders/test_beam_sampling.py).
+    """
+
+    def candidates(self, totals: Tensor, keep: int, view: StepView) -> list[tuple[int, float]]:
+        """(place, total) of the children to choose from: drawn, then sorted."""
+        uniforms = torch.from_numpy(derived_uniforms(view.uniforms[0], "beams", len(totals)))
+        gumbel = -(-uniforms.log()).log().to(totals.device)
+        drawn = (totals.double() + gumbel).topk(keep).indices
+        values = totals[drawn]
+        order = values.argsort(descending=True, stable=True)
+        return list(zip(drawn[order].tolist(), values[order].tolist(), strict=True))
+
+
+class BeamSamplingParams(BeamParams):
+    """Parameters of `beam_sampling`."""
+
+
+def build(params: BeamSamplingParams, processors: Sequence[Processor]) -> BeamSampling:
+    """The decoder of one lane."""
+    return BeamSampling(params.width, params.length_penalty, processors)
+
+
+INFO = StageInfo(
+    name="beam_sampling",
+    title="beam sampling",
+    family="search",
+    kind="chooser",
+    summary="A beam whose prefixes are drawn by their probability instead of being the best.",
+    look_for="Likelier texts than pure sampling gives and more varied ones than beam search: "
+    "change the seed.",
+    source="transformers, do_sample with num_beams; Vieira, Gumbel-max trick and weighted "
+    "reservoir sampling, 2014",
+    params=BeamSamplingParams,
+    build=build,
+    draws=True,
+)
