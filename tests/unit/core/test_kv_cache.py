@@ -132,7 +132,7 @@ def test_prefill_comes_in_chunks_that_change_nothing(model, monkeypatch):
 def test_a_long_prompt_can_be_stopped_often_and_reads_the_same_every_time(model):
     prompt = [(7 * i) % VOCAB for i in range(500)]
     first, second = list(KVBatch(model).prefill(prompt)), list(KVBatch(model).prefill(prompt))
-    assert first[:-1] == [128, 256, 384]
+    assert first[:-1] == [192, 384]
     assert first[:-1] == second[:-1]
     assert torch.equal(first[-1], second[-1])
 
