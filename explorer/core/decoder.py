@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from explorer.core.distribution import log_normalise
+from explorer.core.errors import NumericalFailure
 from explorer.core.handle import Layers, Tokenizer
 from explorer.core.params import Params
 from explorer.core.types import NoteValue, ParamValue
@@ -195,10 +196,29 @@ def sampling_law(
         scores: what the first processor reads; by default the raw logits. Beam search passes
             log-probabilities, as transformers does, which matters to penalties that look at
             the sign of a score.
+
+    Raises:
+        NumericalFailure: if they leave NaN or no possible token.
     """
     if not processors:
         return view.logprobs
     current = view.logits if scores is None else scores
     for process in processors:
         current = process(current, view)
-    return log_normalise(current)
+    law = log_normalise(current)
+    # One NaN, one +inf or nothing but -inf makes NaN of the whole row: its first entry tells.
+    check_law(law[:, :1])
+    return law
+
+
+def check_law(logprobs: Tensor) -> None:
+    """Refuse a sampling law that is none.
+
+    Raises:
+        NumericalFailure: if it holds NaN.
+    """
+    if bool(logprobs.isnan().any()):
+        raise NumericalFailure(
+            "The sampling law holds NaN or no possible token.",
+            "Its parameters may overflow or cut everything: use gentler ones.",
+        )

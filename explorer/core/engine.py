@@ -16,94 +16,21 @@ stops the compute before the next forward.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from explorer.core.decoder import Decoder, Move, StepView
-from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.decoder import Move, StepView, check_law
+from explorer.core.errors import InvalidParams, NotCapable, NumericalFailure
 from explorer.core.handle import Batch, ModelHandle
-from explorer.core.measure import Block, Place, measure_block, measure_choices
+from explorer.core.measure import Block, Place, check_block, measure_block, measure_choices
 from explorer.core.noise import uniforms
-from explorer.core.types import Column, LaneEnd, Noise, StopReason, TokenStep
+from explorer.core.request import Context, Lane, Request, Watcher, check_fits
+from explorer.core.types import Column, LaneEnd, StopReason, TokenStep
 
-
-class Watcher(Protocol):
-    """Reads a row's tokens as they come and may stop its lane."""
-
-    def push(self, token_id: int) -> StopReason | None:
-        """Add a token; a reason stops the lane after it."""
-
-    def copy(self) -> Watcher:
-        """An independent watcher with the same past, for a row that fans out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """A second reading of the rows: by another model, or after another prompt.
-
-    Attributes:
-        key: lanes with equal keys share it.
-        model: the model that reads; it needs the tokenizer of the first.
-        prompt_ids: what it reads before the continuation.
-    """
-
-    key: str
-    model: ModelHandle
-    prompt_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One decoding method of a request.
-
-    Attributes:
-        decoder: its decoder.
-        noise: how its uniforms are keyed.
-        watchers: what watches its rows.
-        second: the second context it compares with, or None.
-        layers: its decoder reads hidden states.
-    """
-
-    decoder: Decoder
-    noise: Noise
-    watchers: tuple[Watcher, ...] = ()
-    second: Context | None = None
-    layers: bool = False
-
-
-def _never() -> StopReason | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to generate.
-
-    Attributes:
-        prompt_ids: at least one id.
-        lanes: one or more.
-        max_new_tokens: most tokens a lane may take, at least 1.
-        seed: any integer.
-        eos_ids: ids that end a row.
-        top: how many alternatives to keep a token, at least 1.
-        interrupted: asked between any two forwards; a reason ends every lane and keeps what was
-            made. Deadlines and cancelling come in here.
-        on_prefill: told after every chunk of the prompt how many tokens were read, and how many
-            there are to read; a second model reads the prompt once more, so it counts too.
-    """
-
-    prompt_ids: tuple[int, ...]
-    lanes: tuple[Lane, ...]
-    max_new_tokens: int
-    seed: int = 0
-    eos_ids: frozenset[int] = frozenset()
-    top: int = 10
-    interrupted: Callable[[], StopReason | None] = _never
-    on_prefill: Callable[[int, int], None] = lambda done, total: None
+__all__ = ["Context", "Lane", "Request", "Watcher", "check_fits", "generate"]
 
 
 def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
@@ -116,13 +43,15 @@ def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
     Yields:
         One column a step; after the last, no lane is alive. A run that is interrupted while it
         reads the prompt gives one column without tokens. Lanes that look ahead settle their last
-        token in a column of their own.
+        token in a column of their own. A lane whose numbers fail ends as cancelled, and the
+        others go on.
 
     Raises:
         InvalidParams: for an empty prompt, no lane, or nothing to make.
         NotCapable: if prompt and continuation do not fit the model's context, or the model does
             not show what a lane reads.
-        NumericalFailure: if the model answers with NaN.
+        NumericalFailure: after the last column, if a lane met NaN or no possible token, from
+            the model or in its own law; names every such lane.
     """
     check_fits(model, len(request.prompt_ids), request.max_new_tokens)
     if not request.lanes or request.top < 1:
@@ -137,30 +66,9 @@ def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
         column = run.advance(step)
         yield column
         if not column.alive_rows:
-            return
+            break
         run.forward()
-
-
-def check_fits(model: ModelHandle, prompt_tokens: int, max_new_tokens: int) -> None:
-    """Refuse a run that the model's context cannot hold.
-
-    Raises:
-        InvalidParams: for an empty prompt or `max_new_tokens` below 1.
-        NotCapable: with the figures, if prompt and continuation exceed the context.
-    """
-    if prompt_tokens < 1:
-        raise InvalidParams("The prompt holds no token.", "Type something, or begin from BOS.")
-    if max_new_tokens < 1:
-        raise InvalidParams(
-            f"max_new_tokens must be at least 1, got {max_new_tokens}.", "Ask for one or more."
-        )
-    limit, needed = model.info.context_length, prompt_tokens + max_new_tokens
-    if limit and needed > limit:
-        raise NotCapable(
-            f"{model.info.id} reads {limit:,} tokens; this prompt has {prompt_tokens:,} and "
-            f"{max_new_tokens:,} new ones make {needed:,}.",
-            "Shorten the prompt, ask for fewer tokens, or choose another model.",
-        )
+    run.raise_failures()
 
 
 @dataclass(slots=True)
@@ -189,6 +97,7 @@ class _LaneState:
     survivors: list[int] = field(default_factory=list)
     reason: StopReason | None = None
     settled: int | None = None
+    failure: tuple[int, NumericalFailure] | None = None
 
 
 @dataclass(slots=True)
@@ -281,18 +190,28 @@ class _Run:
         """Let every living lane choose, measure the choices, decide who goes on."""
         main = self.groups[""]
         assert main.logits is not None
-        block = measure_block(main.logits, self.request.top)
+        block = measure_block(main.logits, self.request.top, check=False)
         self.batch_rows = block.rows
         first = 0
         for state in main.members:
             state.first = first
             first += state.width
-            move = state.lane.decoder.advance(self._view(state, block, step))
-            state.move = self._taken(state, move)
+            state.move = self._chosen(state, block, step)
         steps = self._measure(main.members, block, step)
         for state in main.members:
             self._settle(state, last=step + 1 == self.request.max_new_tokens)
         return self.column(step, steps, self.request.interrupted())
+
+    def _chosen(self, state: _LaneState, block: Block, step: int) -> Move:
+        """What a lane's decoder chose; no row where the lane's numbers fail."""
+        try:
+            check_block(block, slice(state.first, state.first + state.width))
+            move = state.lane.decoder.advance(self._view(state, block, step))
+            check_law(move.logprobs)
+        except NumericalFailure as error:
+            state.failure = (step, error)
+            return Move((), (), block.logprobs[:0])
+        return self._taken(state, move)
 
     def _view(self, state: _LaneState, block: Block, step: int) -> StepView:
         rows = slice(state.first, state.first + state.width)
@@ -351,6 +270,9 @@ class _Run:
         """Grow the rows that live on and decide whether the lane does."""
         move = state.move
         assert move is not None
+        if state.failure is not None:
+            state.survivors, state.rows, state.reason = [], [], StopReason.CANCELLED
+            return
         if move.settled is not None:
             self._conclude(state, state.rows[move.settled])
             return
@@ -420,3 +342,23 @@ class _Run:
             group.forward()
         for state in self.states:
             state.width = len(state.rows)
+
+    def raise_failures(self) -> None:
+        """Say which lanes failed, if any did.
+
+        Raises:
+            NumericalFailure: with the reason of each.
+        """
+        failed = [(state, *state.failure) for state in self.states if state.failure is not None]
+        if not failed:
+            return
+        told = []
+        for state, step, error in failed:
+            name = f" ({state.lane.name})" if state.lane.name else ""
+            told.append(f"Lane {state.index + 1}{name} ended at token {step + 1}: {error.message}")
+        _, step, error = failed[0]
+        alike = {(at, str(reason)) for _, at, reason in failed} == {(step, str(error))}
+        if alike and 1 < len(failed) == len(self.states):
+            told = [f"All lanes ended at token {step + 1}: {error.message}"]
+        others = " The other lanes went on." if len(failed) < len(self.states) else ""
+        raise NumericalFailure(" ".join(told), error.hint + others)

@@ -37,6 +37,7 @@ class Block:
         varentropy: [rows] nats squared.
         top_logprobs: [rows, k] log p of the k likeliest tokens, likeliest first.
         top_ids: [rows, k] their ids.
+        sound: every row is a law.
     """
 
     logits: Tensor
@@ -45,6 +46,7 @@ class Block:
     varentropy: Tensor
     top_logprobs: Tensor
     top_ids: Tensor
+    sound: bool = True
 
     @property
     def rows(self) -> int:
@@ -101,8 +103,13 @@ class Measures:
         )
 
 
-def measure_block(logits: Float[Tensor, "rows vocab"], top: int) -> Block:
+def measure_block(logits: Float[Tensor, "rows vocab"], top: int, *, check: bool = True) -> Block:
     """Measure the model's laws of one step.
+
+    Args:
+        logits: raw.
+        top: how many of the likeliest tokens to keep.
+        check: refuse rows that are no law now; else `check_block` does, for some rows.
 
     Raises:
         NumericalFailure: if a row holds NaN or +inf, or nothing but -inf.
@@ -110,14 +117,26 @@ def measure_block(logits: Float[Tensor, "rows vocab"], top: int) -> Block:
     logits = logits.float()
     logprobs = log_normalise(logits)
     mean, variance = entropy_and_varentropy(logprobs)
-    if bool(mean.isnan().any()):
+    values, ids = logprobs.topk(min(top, logprobs.shape[-1]), dim=-1)
+    sound = not bool(mean.isnan().any())
+    block = Block(logits, logprobs, mean, variance, values, ids, sound)
+    if check:
+        check_block(block, slice(None))
+    return block
+
+
+def check_block(block: Block, rows: slice) -> None:
+    """Refuse rows of a block that are no law.
+
+    Raises:
+        NumericalFailure: if the model answered with NaN or +inf there, or nothing but -inf.
+    """
+    if not block.sound and bool(block.entropy[rows].isnan().any()):
         raise NumericalFailure(
             "The model answered with NaN or with no possible token.",
             "Its weights may be damaged, or its numbers overflow in this dtype: "
             "try float32, or fetch the model again.",
         )
-    values, ids = logprobs.topk(min(top, logprobs.shape[-1]), dim=-1)
-    return Block(logits, logprobs, mean, variance, values, ids)
 
 
 def measure_choices(

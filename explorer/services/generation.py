@@ -215,7 +215,9 @@ class Run:
     def _request(self) -> engine.Request:
         options = self.options
         lanes = tuple(
-            engine.Lane(decoder, noise, self._watchers(), context, chain.reads_layers)
+            engine.Lane(
+                decoder, noise, self._watchers(), context, chain.reads_layers, chain.canonical
+            )
             for chain, decoder, noise, context in zip(
                 self.chains, self._decoders, self._noises, self._contexts, strict=True
             )

@@ -15,6 +15,9 @@ from explorer.core.engine import Context, Lane, Request, generate
 from explorer.core.errors import InvalidParams, NotCapable, NumericalFailure
 from explorer.core.noise import lane_keys
 from explorer.core.types import Column, Noise, StopReason
+from explorer.decoders.ancestral import Ancestral
+from explorer.decoders.beam import Beam
+from explorer.decoders.greedy import Greedy
 from explorer.decoders.spec import parse
 
 VOCAB = LetterTokenizer().vocab_size
@@ -217,9 +220,81 @@ def test_nan_logits_raise_after_the_good_columns(bad: float) -> None:
         return [bad if len(history) > 4 else 0.0, 1.0, 2.0]
 
     columns = generate(ScriptedModel(script), Request((1,), lanes_of("greedy"), 10))
-    assert len([next(columns) for _ in range(4)]) == 4
+    assert [len(next(columns).steps) for _ in range(4)] == [1] * 4
+    last = next(columns)
+    assert (last.steps, last.alive_rows) == ((), {})
+    assert [(end.lane, end.reason) for end in last.ended] == [(0, StopReason.CANCELLED)]
     with pytest.raises(NumericalFailure, match="NaN"):
         next(columns)
+
+
+def drain(columns) -> tuple[list[Column], NumericalFailure | None]:
+    """All columns, and what was raised after them."""
+    made = []
+    try:
+        made.extend(columns)  # keeps what came before the failure
+    except NumericalFailure as error:
+        return made, error
+    return made, None
+
+
+def breaks_at(length: int, value: float = math.nan):
+    """A processor whose law fails once a row has so many tokens."""
+
+    def process(logits: torch.Tensor, view: StepView) -> torch.Tensor:
+        broken = len(view.histories[0]) >= length
+        return torch.full_like(logits, value) if broken else logits
+
+    return process
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf, math.inf])
+@pytest.mark.parametrize("chooser", [Ancestral, Greedy, lambda p: Beam(3, 1.0, p)])
+def test_a_lane_whose_law_fails_ends_alone_and_is_named(chooser, value) -> None:
+    broken = Lane(chooser([breaks_at(9, value)]), Noise("b"), name="broken")
+    before, after = lanes_of("ancestral", "nucleus:p=0.9")
+    model = ScriptedModel(hashed_script(VOCAB))
+    request = Request((3, 4, 5), (before, broken, after), 20, seed=7, eos_ids=frozenset())
+    columns, failure = drain(generate(model, request))
+    alone = list(generate(model, Request((3, 4, 5), (lanes_of("ancestral")), 20, seed=7)))
+    assert failure is not None
+    assert "Lane 2 (broken) ended at token 7" in failure.message
+    assert "The other lanes went on." in failure.hint
+    assert ids(columns, 0) == ids(alone, 0)
+    assert len(ids(columns, 2)) == 20
+    assert max(s.index for c in columns for s in c.steps if s.lane == 1) == 5
+    ends = {end.lane: (c.index, end.reason) for c in columns for end in c.ended}
+    assert ends[1] == (6, StopReason.CANCELLED)
+    assert ends[0] == ends[2] == (19, StopReason.MAX_NEW_TOKENS)
+
+
+class Careless(Decoder):
+    """Says that it drew from NaN, and does not notice."""
+
+    def advance(self, view: StepView) -> Move:
+        return Move((0,), (1,), torch.full_like(view.logprobs, math.nan))
+
+
+def test_a_decoder_that_answers_with_nan_is_found_out() -> None:
+    lanes = (Lane(Careless(), Noise("c"), name="careless"), *lanes_of("greedy"))
+    model = ScriptedModel(hashed_script(VOCAB))
+    columns, failure = drain(generate(model, Request((3,), lanes, 5, eos_ids=frozenset())))
+    assert "Lane 1 (careless) ended at token 1" in str(failure)
+    assert (ids(columns, 0), len(ids(columns, 1))) == ([], 5)
+
+
+def test_a_model_that_fails_for_one_lane_ends_that_lane_only() -> None:
+    def script(history: Sequence[int]) -> list[float]:
+        return [-9.0, math.nan if 2 in history else 3.0, 2.0, 1.0]
+
+    first, second = lanes_of("greedy", "ancestral")
+    lanes = (first, Lane(second.decoder, second.noise, name="drawn"))
+    columns, failure = drain(generate(ScriptedModel(script), Request((1,), lanes, 30, seed=1)))
+    assert failure is not None
+    assert failure.message.startswith("Lane 2 (drawn) ended at token ")
+    assert "The model answered with NaN" in failure.message
+    assert ids(columns, 0) == [1] * 30
+    assert ids(columns, 1)[-1] == 2
 
 
 def test_masked_logits_and_a_one_token_vocabulary_survive() -> None:

@@ -125,6 +125,19 @@ def test_nan_in_the_middle_keeps_what_was_made() -> None:
     assert len(run.traces()[0].steps) == 5
 
 
+def test_a_lane_that_fails_keeps_what_it_made_and_its_neighbours_go_on(monkeypatch) -> None:
+    def script(history):
+        return [-9.0, math.nan if 2 in history else 3.0, 2.0, 1.0]
+
+    run = Run(ScriptedModel(script), [1], ["greedy", "ancestral"], RunOptions(30, seed=1))
+    with pytest.raises(NumericalFailure, match=r"Lane 2 \(ancestral\) ended at token"):
+        list(run.columns())
+    greedy, drawn = run.traces()
+    assert (len(greedy.steps), greedy.stop_reason) == (30, StopReason.MAX_NEW_TOKENS)
+    assert drawn.stop_reason is StopReason.CANCELLED
+    assert drawn.token_ids[-1] == 2
+
+
 @pytest.mark.parametrize(
     ("decoders", "message"),
     [
