@@ -309,13 +309,14 @@ def undecided(history) -> list[float]:
 
 
 def test_searches_that_never_settle_do_not_flood_the_page(monkeypatch) -> None:
-    monkeypatch.setattr(live, "WIRE_BYTES_A_SECOND", 200_000)
-    model = ScriptedModel(undecided, delay_s=0.002)
+    # The page would take every column, so that the bound on bytes alone holds the search back.
+    monkeypatch.setattr(live, "FRAME_S", 0.004)
+    model = ScriptedModel(undecided, delay_s=0.004)
     run = Run(model, "a", ["beam:width=2"] * 4, RunOptions(120, ignore_eos=True))
     page = LiveRun(run)
     started = time.monotonic()
     *_, last = page.frames()
     elapsed = time.monotonic() - started
-    assert last.ndjson.count('"cut"') > 4
+    assert last.ndjson.count('"cut"') > 0
     whole = len(page.result().ndjson)
     assert len(last.ndjson) < elapsed * live.WIRE_BYTES_A_SECOND + 3 * whole
