@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.cli.arguments import add_model, add_text, open_model, read_text
-from explorer.cli.tables import metric_table, say_written
+from explorer.cli.saving import saved
+from explorer.cli.tables import metric_table
 
 if TYPE_CHECKING:
     from explorer.core.types import Trace
@@ -48,17 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the lanes; write a file, or print texts and a table of metrics."""
     from explorer.core.errors import InvalidParams
     from explorer.core.loops import LoopThresholds
-    from explorer.decoders.spec import parse
+    from explorer.services import checks
     from explorer.services.export import check_suffix
-    from explorer.services.generation import Run, RunOptions
+    from explorer.services.generation import Run, RunOptions, read_specs
 
-    for spec in arguments.decoder:  # before the model is loaded: a typing error answers at once
-        parse(spec)
+    # All of it before the model is loaded: a typing error answers at once.
+    rows = sum(chain.build().width for chain in read_specs(arguments.decoder))
     if arguments.out is not None:
         check_suffix(arguments.out)
     if not 1 <= arguments.top <= 1000:
         raise InvalidParams(f"--top {arguments.top} is out of range.", "Ask for 1 to 1,000.")
-    text = read_text(arguments.prompt, arguments.prompt_file)
+    text = checks.text("The prompt", read_text(arguments.prompt, arguments.prompt_file))
     try:
         loop = LoopThresholds(arguments.loop_period, arguments.loop_copies, arguments.loop_tokens)
     except ValueError as error:
@@ -74,15 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
         deadline_s=arguments.deadline,
         chat=arguments.chat,
     )
-    rows, tokens = len(arguments.decoder), arguments.max_new_tokens
-    model = open_model(arguments.model, rows=rows, tokens=tokens)
+    model = open_model(arguments.model, rows=rows, tokens=options.max_new_tokens)
     job = Run(model, text, arguments.decoder, options)
     status = _decode(job)
     traces = job.traces()
-    if arguments.out is not None:
-        _write(job, traces, arguments.out)
-    else:
+    if arguments.out is None:
         _show(traces)
+    elif not saved(arguments.out, traces, lambda: _write(job, traces, arguments.out)):
+        _show(traces)
+        return status or 2
     return status
 
 
@@ -115,7 +116,6 @@ def _write(job: Run, traces: tuple[Trace, ...], out: Path) -> None:
         elapsed = max(record.elapsed_s for record in job.recorder.lanes)
         page = export_page(wire.header() + wire.last(elapsed))
     write_file(out, traces, page)
-    say_written(out, traces)
 
 
 def _show(traces: Sequence[Trace]) -> None:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from explorer.cli.arguments import add_model, add_text, open_model, read_text
-from explorer.cli.tables import say_written, token_table
+from explorer.cli.saving import saved
+from explorer.cli.tables import token_table
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,6 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Score; write a file, or print a table of tokens."""
     from explorer.core.errors import InvalidParams
+    from explorer.services import checks
     from explorer.services.export import check_suffix, write_file
     from explorer.services.scoring import score
 
@@ -32,12 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise InvalidParams("A score has no HTML page yet.", "Use .jsonl or .csv.")
     if not 1 <= arguments.top <= 1000:
         raise InvalidParams(f"--top {arguments.top} is out of range.", "Ask for 1 to 1,000.")
-    text = read_text(arguments.text, arguments.text_file)
+    text = checks.text("The text", read_text(arguments.text, arguments.text_file))
     model = open_model(arguments.model)
     trace = score(model, text, prompt=arguments.prompt, top=arguments.top)
-    if arguments.out is not None:
-        write_file(arguments.out, (trace,), "")
-        say_written(arguments.out, (trace,))
-    else:
+    if arguments.out is None:
         print(token_table(trace))
+    elif not saved(arguments.out, (trace,), lambda: write_file(arguments.out, (trace,), "")):
+        print(token_table(trace))
+        return 2
     return 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,13 +61,6 @@ def token_table(trace: Trace) -> str:
         for step in trace.steps
     ]
     return table(header, rows)
-
-
-def say_written(out: Path, traces: Sequence[Trace]) -> None:
-    """One line on stderr, so that stdout stays empty for pipes."""
-    tokens = sum(len(trace.steps) for trace in traces)
-    noun = "trace" if len(traces) == 1 else "traces"
-    print(f"wrote {len(traces)} {noun}, {tokens} tokens, to {out}", file=sys.stderr)
 
 
 def _number(value: float | None) -> str:

@@ -78,23 +78,28 @@ def write_parquet(path: Path, traces: Iterable[Trace]) -> None:
     Raises:
         NotCapable: where pyarrow, an optional extra, is not installed.
     """
-    try:
-        arrow: Any = importlib.import_module("pyarrow")
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise NotCapable(
-            "Parquet needs pyarrow, which is not installed.", "Run: pip install pyarrow"
-        ) from None
+    arrow, parquet = _arrow()
     columns = list(zip(*token_rows(traces), strict=True))
     table = arrow.table(dict(zip(COLUMNS, map(list, columns), strict=True)))
     parquet.write_table(table, path)
 
 
+def _arrow() -> tuple[Any, Any]:
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise NotCapable(
+            "Parquet needs pyarrow, which is not installed.", "Run: pip install pyarrow"
+        ) from None
+
+
 def check_suffix(path: Path) -> None:
-    """Refuse a file name whose suffix says no known format, before any work is done.
+    """Refuse a file that could not be written, before any work is done.
 
     Raises:
-        InvalidParams: naming the suffixes that are known.
+        InvalidParams: for a suffix that says no known format, with those that are known, or a
+            place where no file can be.
+        NotCapable: for Parquet where pyarrow, an optional extra, is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidParams(
@@ -102,6 +107,10 @@ def check_suffix(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise InvalidParams(f"There is no folder '{path.parent}'.", "Make it first.")
+    if path.is_dir():
+        raise InvalidParams(f"'{path}' is a folder.", "Give the name of a file in it.")
+    if path.suffix.lower() == ".parquet":
+        _arrow()
 
 
 def write_file(path: Path, traces: tuple[Trace, ...], page: str) -> None:

@@ -152,7 +152,7 @@ class Run:
         if options.seed == RANDOM_SEED:
             options = replace(options, seed=secrets.randbelow(2**31))
         self.model, self.options = model, options
-        self.chains = _chains(decoders)
+        self.chains = read_specs(decoders)
         self.prompt = make_prompt(model, prompt, chat=options.chat)
         self.cancel = cancel or threading.Event()
         self._begun = False
@@ -278,7 +278,13 @@ def _options(options: RunOptions | None) -> RunOptions:
     return options
 
 
-def _chains(decoders: Sequence[str]) -> tuple[Chain, ...]:
+def read_specs(decoders: Sequence[str]) -> tuple[Chain, ...]:
+    """The lanes of a run, one a spec; a bare string is one lane.
+
+    Raises:
+        UnknownName: for a stage that does not exist.
+        InvalidParams: for what is no list of specs, or for too many lanes or rows.
+    """
     if isinstance(decoders, str):
         decoders = [decoders]
     decoders = checks.texts("decoders", decoders)

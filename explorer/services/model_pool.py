@@ -15,6 +15,7 @@ from explorer.core.errors import ExplorerError, ModelUnavailable
 from explorer.core.handle import ModelHandle
 from explorer.core.progress import Progress
 from explorer.core.types import ModelInfo
+from explorer.render.palette import format_count
 from explorer.services.loading import load_model
 from explorer.services.model_sources import Sources, offered_names
 
@@ -64,7 +65,7 @@ class _Slot:
 def summarise(info: ModelInfo) -> str:
     """One line on a loaded model: its name, licence, source, dtype, device and cores."""
     licence = [info.licence] if info.licence != "unknown" else ["licence unknown"]
-    cores = [f"{torch.get_num_threads()} cores"] if info.device == "cpu" else []
+    cores = [format_count(torch.get_num_threads(), "core")] if info.device == "cpu" else []
     source = [f"from {info.source}"] if info.source else []
     return " · ".join([info.id, *licence, *source, info.dtype, info.device, *cores])
 

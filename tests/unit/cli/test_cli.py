@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from explorer.cli import main
 from explorer.core.errors import ModelUnavailable
 from explorer.core.trace_io import read_traces
 from explorer.decoders import CATALOG
-from explorer.services import loading
+from explorer.services import export, loading
 
 VOCAB = LetterTokenizer().vocab_size
 ROOT = Path(explorer.__file__).parent.parent
@@ -125,6 +127,88 @@ def test_models_lists_and_never_fails_on_an_empty_cache(capsys) -> None:
     assert {"available", "path", "licence", "bytes", "source"} <= set(entry)
     assert main(["models"]) == 0
     assert "smollm2-135m" in capsys.readouterr().out
+
+
+def test_what_cannot_be_written_is_shown_and_told_in_one_line(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for suffix, place in ((".jsonl", "write_traces"), (".csv", "to_csv")):
+        monkeypatch.setattr(export, place, full)
+        out = tmp_path / f"run{suffix}"
+        assert generate("--decoder", "greedy", "--out", str(out)) == 2
+        printed = capsys.readouterr()
+        assert "--- greedy" in printed.out
+        assert "perplexity" in printed.out
+        assert printed.err == (
+            f"explorer: '{out}' cannot be written: No space left on device."
+            " What was made is shown instead.\n"
+        )
+        assert main(["score", "--text", "abc", "--out", str(out)]) == 2
+        printed = capsys.readouterr()
+        assert "surprisal (bits)" in printed.out
+        assert printed.err.startswith(f"explorer: '{out}' cannot be written: No space left")
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_nan_in_the_middle_keeps_the_output_and_is_status_2(
+    tmp_path, capsys, monkeypatch, to_file
+) -> None:
+    broken = ScriptedModel(lambda h: [-9.0, math.nan if len(h) > 5 else 1.0, 0.5])
+    monkeypatch.setattr(loading, "load_model", lambda name, **_: broken)
+    out = tmp_path / "run.jsonl"
+    more = ["--out", str(out)] if to_file else []
+    assert generate("--decoder", "greedy", "ancestral", *more) == 2
+    printed = capsys.readouterr()
+    assert "All lanes ended at token 4: The model answered with NaN" in printed.err
+    assert "What was made is kept." in printed.err
+    if to_file:
+        assert [len(trace.steps) for trace in read_traces(out)] == [3, 3]
+    else:
+        assert printed.out.count("cancelled") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-new-tokens", "0"], "max_new_tokens must be at least 1, got 0"),
+        (["--max-new-tokens", "-5"], "max_new_tokens must be at least 1, got -5"),
+        (["--max-new-tokens", "1000000000"], "max_new_tokens must be at most 200,000"),
+        (["--deadline", "nan"], "deadline_s must be a number of seconds above 0, got nan"),
+        (["--deadline", "0"], "above 0, got 0.0"),
+        (["--top", "5000"], "--top 5000 is out of range"),
+        (["--loop-copies", "nan"], "min_copies from 2"),
+        (["--loop-period", "1000000000"], "max_period from 1 to 10,000"),
+        (["--prompt", "a\udce4"], "The prompt holds half of a character"),
+        (["--decoder", "beam:width=40", "beam:width=40"], "hold 81 rows at once"),
+        (["--decoder", *(["greedy"] * 8)], "9 decoding methods"),
+        (["--out", "x.parquet"], "Parquet needs pyarrow, which is not installed"),
+        (["--out", "tests.csv"], "'tests.csv' is a folder"),
+    ],
+)
+def test_what_is_plainly_wrong_is_refused_before_a_model_is_loaded(
+    tmp_path, capsys, monkeypatch, arguments, message
+) -> None:
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests.csv").mkdir()
+    assert generate("--decoder", "greedy", *arguments) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+    if arguments[0] == "--out":
+        assert main(["score", "--text", "abc", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_one_token_is_no_tokens(tmp_path, capsys) -> None:
+    out = tmp_path / "run.jsonl"
+    arguments = ["generate", "--prompt", "a", "--decoder", "greedy", "--max-new-tokens", "1"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert capsys.readouterr().err == f"wrote 1 trace, 1 token, to {out}\n"
 
 
 BAD = [

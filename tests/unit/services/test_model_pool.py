@@ -8,6 +8,7 @@ import time
 import weakref
 
 import pytest
+import torch
 from fakes import ScriptedModel, hashed_script
 from model_folders import write_model
 
@@ -274,3 +275,9 @@ def test_the_summary_is_one_line():
     summary = summarise(_model("toy").info)
     assert summary.startswith("toy · Apache-2.0 · from scripted · float32 · cpu · ")
     assert summary.endswith(" cores")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert summarise(_model("toy").info).endswith(" · 1 core")
+    finally:
+        torch.set_num_threads(threads)
