@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script
+from model_folders import write_model
 
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable, UnknownName
+from explorer.core.models import load_local
 from explorer.core.trace_io import read_traces
 from explorer.services import compare
 from explorer.services.compare import CompareRequest, Services
@@ -245,3 +247,20 @@ def test_a_speed_means_the_same_in_trace_and_page_and_a_scored_text_has_none() -
     assert shown["tokens_per_s"] == round(trace.timing["tokens_per_s"], 1)
     assert trace.timing["tokens_per_s"] == pytest.approx(39 / trace.timing["decode_s"], rel=1e-3)
     assert set(services.score_trace("abc", "")["timing"]) == {"score_s"}
+
+
+@pytest.mark.parametrize("template", ["raw", "chat"])
+def test_an_empty_prompt_is_warned_of_with_a_tokenizer_that_begins_by_itself(
+    tmp_path, template
+) -> None:
+    """A tokenizer of transformers gives BOS for an empty text: the ids alone do not tell."""
+    model = load_local(write_model(tmp_path / "toy"), id="scripted")
+    assert model.tokenizer.encode("") == [model.tokenizer.bos_id]
+    services = services_with(model)
+    empty = services.inspect_prompt("scripted", "", template, 5)
+    told = [x for x in empty.warnings if "The prompt is empty: the model starts from" in x]
+    assert len(told) == (1 if template == "raw" else 0)
+    if template == "raw":
+        assert (empty.tokens, empty.bos) == (1, "yes")
+    filled = services.inspect_prompt("scripted", "abc", template, 5)
+    assert not [x for x in filled.warnings if "is empty" in x]
