@@ -109,10 +109,13 @@ def token_ids(name: str, value: Any) -> tuple[int, ...]:
     """
     if isinstance(value, (bytes, bytearray, dict)) or not isinstance(value, Iterable):
         raise InvalidParams(
-            f"{name} must be a text or a list of token ids, got {shown(value)}.",
+            f"{name[:1].upper()}{name[1:]} must be a text or a list of token ids, got {shown(value)}.",
             'An empty text, "", begins from BOS.',
         )
-    return tuple(whole(f"Token id {i} of {name}", entry, 0) for i, entry in enumerate(value))
+    return tuple(
+        whole(f"Token id {i} of {name[:1].lower()}{name[1:]}", entry, 0)
+        for i, entry in enumerate(value)
+    )
 
 
 def shown(value: Any) -> str:

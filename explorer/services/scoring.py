@@ -11,8 +11,10 @@ from explorer.core.handle import ModelHandle
 from explorer.core.loops import find_loops
 from explorer.core.measure import Place, measure_block, measure_choices
 from explorer.core.recorder import LaneLabel, assemble
+from explorer.core.trace_schema import MAX_TOP
 from explorer.core.types import Noise, Prompt, StopReason, TokenStep, Trace
-from explorer.services.generation import library_versions, make_prompt
+from explorer.services import checks
+from explorer.services.generation import check_model, library_versions, make_prompt
 
 SCORED = "score"
 """Stands where a decoder spec would, in a trace of given text."""
@@ -37,12 +39,17 @@ def score(
         top: alternatives kept a token.
 
     Raises:
-        InvalidParams: for a text without a token.
+        InvalidParams: for a text without a token, or a value that cannot be used.
         NotCapable: if prompt and text do not fit the model's context.
     """
     started = time.perf_counter()
+    check_model(model)
+    top = checks.whole("top", top, 1, MAX_TOP)
     given = make_prompt(model, prompt, chat=False)
-    ids = model.tokenizer.encode_continuation(text) if isinstance(text, str) else list(text)
+    if isinstance(text, str):
+        ids = model.tokenizer.encode_continuation(checks.text("The text", text))
+    else:
+        ids = list(checks.token_ids("The text", text))
     if not ids:
         raise InvalidParams("The text to score holds no token.", "Give some text.")
     check_fits(model, len(given.ids), len(ids))

@@ -18,6 +18,7 @@ from explorer.core.types import Prompt
 from explorer.decoders.spec import parse
 from explorer.services.generation import Run, RunOptions, generate, make_prompt, stream
 from explorer.services.model_sources import Sources, find_model
+from explorer.services.scoring import score
 
 VOCAB = LetterTokenizer().vocab_size
 
@@ -119,6 +120,25 @@ def test_a_name_is_no_model(name) -> None:
         generate(name, "abc")
     with pytest.raises(InvalidParams, match="loaded model"):
         next(stream(name, "abc"))
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "message"),
+    [
+        (None, {}, "The text must be a text or a list of token ids, got None"),
+        (b"abc", {}, "got b'abc'"),
+        ([1, "a"], {}, "Token id 1 of the text"),
+        (SURROGATE, {}, "The text holds half of a character"),
+        ("abc", {"prompt": None}, "The prompt must be a text or a list"),
+        ("abc", {"top": 0}, "top must be at least 1"),
+        ("abc", {"top": "x"}, "top must be a whole number"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(model, text, more, message) -> None:
+    with pytest.raises(InvalidParams, match=message):
+        score(model, text, **more)
+    with pytest.raises(InvalidParams, match="loaded model"):
+        score("smollm2-135m", "abc")
 
 
 @pytest.mark.parametrize("options", [{}, 5, "x", {"seed": 1}])
