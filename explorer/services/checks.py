@@ -108,8 +108,9 @@ def token_ids(name: str, value: Any) -> tuple[int, ...]:
         InvalidParams: for anything else.
     """
     if isinstance(value, (bytes, bytearray, dict)) or not isinstance(value, Iterable):
+        begin = name[:1].upper() + name[1:]
         raise InvalidParams(
-            f"{name[:1].upper()}{name[1:]} must be a text or a list of token ids, got {shown(value)}.",
+            f"{begin} must be a text or a list of token ids, got {shown(value)}.",
             'An empty text, "", begins from BOS.',
         )
     return tuple(
