@@ -28,8 +28,8 @@ class BeamSampling(Beam):
     def candidates(self, totals: Tensor, keep: int, view: StepView) -> list[tuple[int, float]]:
         """(place, total) of the children to choose from: drawn, then sorted."""
         uniforms = torch.from_numpy(derived_uniforms(view.uniforms[0], "beams", len(totals)))
-        gumbel = -(-uniforms.log()).log().to(totals.device)
-        drawn = (totals.double() + gumbel).topk(keep).indices
+        gumbel = -(-uniforms.log()).log()
+        drawn = (totals.cpu().double() + gumbel).topk(keep).indices.to(totals.device)
         values = totals[drawn]
         order = values.argsort(descending=True, stable=True)
         return list(zip(drawn[order].tolist(), values[order].tolist(), strict=True))

@@ -138,7 +138,7 @@ class BestOfN(Decoder):
         laws = view.logprobs[list(parents)]
         own = laws[torch.arange(len(tokens)), list(tokens)].tolist()
         floor = laws.clamp_min(-1e4)  # tokens the model itself rules out count as e^-10000
-        certain = (-floor.double().mean(dim=-1) - math.log(laws.shape[-1])).tolist()
+        certain = (-floor.cpu().double().mean(dim=-1) - math.log(laws.shape[-1])).tolist()
         for i, sample in enumerate(self._living):
             self._living[i] = _Sample(
                 sample.log_p + own[i], sample.certainty + certain[i], sample.tokens + 1

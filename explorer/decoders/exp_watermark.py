@@ -29,7 +29,8 @@ def exp_pick(logprobs: Float[Tensor, " vocab"], uniforms: Float[Tensor, " vocab"
 
     The power itself underflows; so does the quotient where p_v does, which then loses.
     """
-    race = uniforms.log() / logprobs.double().exp().to(uniforms.device)
+    logprobs = logprobs.cpu()
+    race = uniforms.log() / logprobs.double().exp()
     return int(torch.where(logprobs.isfinite(), race, -torch.inf).argmax())
 
 

@@ -45,7 +45,7 @@ def zoom(logprobs: Tensor, coordinate: Fraction) -> tuple[int, Fraction]:
     Intervals are half-open but for the last, which holds 1. The cumulative law is summed in
     float64; from there on everything is exact.
     """
-    cumulative = logprobs.double().exp().cumsum(dim=-1).cpu()
+    cumulative = logprobs.cpu().double().exp().cumsum(dim=-1)
     total = Fraction(float(cumulative[-1]))
     target = coordinate * total
     token_id = int(torch.searchsorted(cumulative, float(target), right=True))

@@ -110,8 +110,9 @@ class ParticleDecoder(Decoder):
         base = view.uniforms[0]
         self._drawn = derived(base, "particle taken")
         scores = self.target(view)
-        normalisers = scores.double().logsumexp(dim=-1)
-        law = (scores - normalisers.unsqueeze(-1)).float()
+        exact = scores.cpu().double()
+        normalisers = exact.logsumexp(dim=-1)
+        law = (exact - normalisers.unsqueeze(-1)).float().to(scores.device)
         for particle in self._population:
             if particle.row is not None:
                 particle.log_weight += float(normalisers[particle.row])

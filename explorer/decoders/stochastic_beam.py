@@ -78,7 +78,7 @@ class StochasticBeam(Decoder):
 
     def advance(self, view: StepView) -> Move:
         """Choose."""
-        law = sampling_law(self._processors, view).double().cpu()
+        law = sampling_law(self._processors, view).cpu().double()
         step = len(view.histories[0]) - view.prompt_length
         children = self._children(law, view)
         # The best of living children and complete rows together.

@@ -41,7 +41,7 @@ def dynamic_temperature(
     if low == high:
         return logits / low
     possible = (logits > -math.inf).sum(dim=-1)
-    widest = possible.double().log().clamp_min(1e-12).float()
+    widest = possible.cpu().double().log().clamp_min(1e-12).float().to(logits.device)
     share = (entropy(log_normalise(logits)) / widest).clamp(0, 1)
     return logits / (low + (high - low) * share**exponent).unsqueeze(-1)
 

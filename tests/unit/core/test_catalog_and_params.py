@@ -51,7 +51,8 @@ def test_a_repeated_name_is_an_error_and_an_unknown_one_helps() -> None:
     greedy = CATALOG["greedy"]
     with pytest.raises(ValueError, match="twice"):
         Catalog("decoder", (greedy, greedy))
-    with pytest.raises(UnknownName, match=r"Did you mean 'nucleus'\? Available: ancestral, b"):
+    first = ", ".join(sorted(CATALOG)[:3])
+    with pytest.raises(UnknownName, match=rf"Did you mean 'nucleus'\? Available: {first}, "):
         CATALOG["top-p"]
     with pytest.raises(UnknownName, match=r"Did you mean 'locally_typical'"):
         CATALOG["localy typical"]

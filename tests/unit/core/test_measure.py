@@ -19,9 +19,23 @@ VOCAB = LetterTokenizer().vocab_size
 class NoFloat64(TorchFunctionMode):
     """Apple's GPUs, as far as they matter here: no float64 but on what was moved to the CPU.
 
-    Every tensor counts as the device's, but those that `.cpu()` gave, what follows from those
-    alone, and what was made without naming a device.
+    Every tensor counts as the device's, but those that `.cpu()` or numpy gave, those that were
+    made without naming a device, and what follows from these alone.
     """
+
+    def __enter__(self):
+        self._from_numpy = torch.from_numpy  # the one way in that no mode is asked about
+        torch.from_numpy = lambda array: self._marked(self._from_numpy(array))
+        return super().__enter__()
+
+    def __exit__(self, *failure):
+        torch.from_numpy = self._from_numpy
+        return super().__exit__(*failure)
+
+    @staticmethod
+    def _marked(tensor):
+        tensor.at_host = True
+        return tensor
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
@@ -38,6 +52,15 @@ class NoFloat64(TorchFunctionMode):
         return result
 
 
+class OnDevice(ScriptedModel):
+    """A scripted model whose laws are on the device."""
+
+    def law(self, history):
+        logits = super().law(history)
+        logits.at_host = False
+        return logits
+
+
 def test_the_stand_in_refuses_float64_where_apple_does() -> None:
     law = torch.tensor([0.5, 0.5]).log()
     with NoFloat64():
@@ -50,7 +73,7 @@ def test_the_stand_in_refuses_float64_where_apple_does() -> None:
 
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_stage_runs_where_there_is_no_float64(name: str) -> None:
-    model = ScriptedModel(hashed_script(VOCAB))
+    model = OnDevice(hashed_script(VOCAB))
     with NoFloat64():
         (there,) = generate(model, "abc", [name], 6)
     (here,) = generate(model, "abc", [name], 6)
