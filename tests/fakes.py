@@ -204,13 +204,13 @@ def hashed_script(vocab: int, *, end: float = -3.0) -> Script:
     return script
 
 
-def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0):
+def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0, layers: int = 2):
     """A random Llama with grouped-query attention; `scale` sharpens its laws."""
     config = LlamaConfig(
         vocab_size=vocab,
         hidden_size=64,
         intermediate_size=96,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=512,

@@ -13,7 +13,11 @@ from explorer.analyzers.distinct import distinct_n
 from explorer.analyzers.repetition import diversity, rep_n
 from explorer.core.decoder import StepView
 from explorer.core.distribution import entropy, log_normalise
+from explorer.decoders.best_of_n import BestOfN, borda_votes
+from explorer.decoders.exp_watermark import exp_pick
+from explorer.decoders.its_watermark import its_pick
 from explorer.decoders.momentum import Momentum, circular_depth
+from explorer.processors.contrastive_exploration import contrastive_exploration
 from explorer.processors.locally_typical import locally_typical
 
 GOLDEN = json.loads((Path(__file__).parent / "published.json").read_text())
@@ -92,3 +96,55 @@ def test_seq_rep_of_a_text_without_repetition() -> None:
         assert rep_n(tokens, n) == case["expected"][f"pct_repeat_{n}grams"] / 100
     assert rep_n([1], 2) is None
     assert diversity([1, 2, 3]) is None
+
+
+def floats(values: list) -> torch.Tensor:
+    return torch.tensor([-math.inf if v is None else float(v) for v in values])
+
+
+@pytest.mark.parametrize("name", named("wm_exp_pick"))
+def test_the_exp_pick(name: str) -> None:
+    given, expected = GOLDEN[name]["inputs"], GOLDEN[name]["expected"]
+    law, xi = floats(given["probs"]).log(), torch.tensor(given["xi"], dtype=torch.float64)
+    assert exp_pick(law, xi) == expected["token"]
+
+
+def test_the_its_tokens_of_a_key() -> None:
+    given, expected = GOLDEN["wm_its_phi"]["inputs"], GOLDEN["wm_its_phi"]["expected"]
+    law, order = floats(given["probs"]).log(), torch.tensor(expected["pi"])
+    # the authors' sampler walks the order that is the inverse of the ranks they store
+    tokens = [
+        its_pick(law, order, expected["xi"][(given["shift"] + i) % given["n"]])
+        for i in range(given["m"])
+    ]
+    assert tokens == expected["tokens"]
+
+
+@pytest.mark.parametrize("name", named("cge_a"))
+def test_contrastive_exploration(name: str) -> None:
+    given, expected = GOLDEN[name]["inputs"], GOLDEN[name]["expected"]
+    tuned, before = floats(given["logits_finetuned"]), floats(given["logits_pretrained"])
+    scores = contrastive_exploration(tuned, before, given["alpha"], given["gamma"])
+    kept = scores.isfinite()
+    assert kept.nonzero().flatten().tolist() == expected["kept"]
+    assert torch.allclose(scores[kept], floats(expected["score"])[kept], atol=1e-5)
+    assert scores.softmax(-1).tolist() == pytest.approx(expected["sampling_probs"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", named("selfcert_borda"))
+def test_borda_votes(name: str) -> None:
+    given, expected = GOLDEN[name]["inputs"], GOLDEN[name]["expected"]
+    n = given["N"]
+    votes = borda_votes(given["answers"][:n], given["self_certainty"][:n], given["p"])
+    assert votes == pytest.approx(expected["votes"])
+    assert max(votes, key=votes.__getitem__) == expected["winner_answer"]
+
+
+def test_self_certainty_of_a_row() -> None:
+    case = GOLDEN["selfcert_two_steps_masked"]
+    decoder, history = BestOfN(1, "self_certainty", 0.5), [0]
+    for probs in case["inputs"]["probs"][:2]:
+        law = torch.tensor([probs]).log()
+        move = decoder.advance(StepView(law, log_normalise(law), (list(history),), 1, (0.5,)))
+        history.append(move.token_ids[0])
+    assert move.scores[0] == pytest.approx(case["expected"]["self_certainty"], abs=1e-5)

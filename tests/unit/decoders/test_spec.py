@@ -12,6 +12,13 @@ from explorer.decoders import CATALOG
 from explorer.decoders.quoting import quote
 from explorer.decoders.spec import MAX_SPEC_LENGTH, format_value, parse
 
+# Texts that must have a form of their own.
+_FORMATS = {
+    "logit_bias": ["", "a:1", r" x\|y:-2.5|#7:100"],
+    "latent_point": ["", "0.5 1/3", "0,1,0.25"],
+    "grammar": [""],
+}
+
 
 @st.composite
 def specs(draw) -> str:
@@ -19,6 +26,9 @@ def specs(draw) -> str:
     processors = [i for i in CATALOG.items() if i.kind == "processor"]
     choosers = [i for i in CATALOG.items() if i.kind == "chooser"]
     chain = draw(st.lists(st.sampled_from(processors), unique_by=lambda i: i.name, max_size=5))
+    compare = [info for info in chain if info.second is not None]
+    chain = [info for info in chain if info not in compare[1:]]
+    choosers = [i for i in choosers if i.second is None or not compare]
     if not chain or draw(st.booleans()):
         chain.append(draw(st.sampled_from(choosers)))
     return "+".join(draw(stage(info)) for info in chain)
@@ -36,8 +46,8 @@ def stage(draw, info) -> str:
             value = format_value(draw(st.booleans()))
         elif field.type == "text":
             text = draw(st.text(max_size=20))
-            if info.name == "logit_bias":
-                text = draw(st.sampled_from(["", "a:1", ' "x|y":-2.5|#7:100']))
+            if info.name in _FORMATS:
+                text = draw(st.sampled_from(_FORMATS[info.name]))
             value = quote(text)
         elif field.type == "int":
             value = draw(st.integers(int(field.minimum), int(field.maximum)))
