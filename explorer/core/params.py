@@ -116,7 +116,12 @@ def _readable(owner: str, params: type[Params], error: ValidationError) -> Inval
         return InvalidParams(
             f"'{owner}' has no parameter '{name}'.{guess}", f"Parameters: {', '.join(known)}."
         )
-    field = next(f for f in describe(params) if f.name == name)
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    field = next((f for f in describe(params) if f.name == name), None)
+    if field is None:  # a rule between several parameters
+        return InvalidParams(f"'{owner}': {said}.")
+    if first["type"] == "value_error":  # a text with a form of its own says itself what is wrong
+        return InvalidParams(f"'{owner}' cannot take this {name}: {said}.", field.description)
     return InvalidParams(
         f"'{owner}' cannot take {name}={first['input']}.",
         f"Allowed: {allowed(field)}. {field.description}",

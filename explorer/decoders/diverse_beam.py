@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
@@ -91,14 +91,14 @@ class DiverseBeamParams(Params):
     groups: int = Field(
         default=3,
         ge=1,
-        le=16,
+        le=8,
         description="Groups that must differ from each other.",
         json_schema_extra={"slider": [1, 8, 1]},
     )
     group_width: int = Field(
         default=2,
         ge=1,
-        le=16,
+        le=8,
         description="Prefixes each group keeps; 1 makes every group a greedy walk.",
         json_schema_extra={"slider": [1, 8, 1]},
     )
@@ -117,12 +117,6 @@ class DiverseBeamParams(Params):
         description="Scores are divided by length to this power.",
         json_schema_extra={"slider": [-1, 2, 0.1]},
     )
-
-    @model_validator(mode="after")
-    def _fits(self) -> DiverseBeamParams:
-        if self.groups * self.group_width > 64:
-            raise ValueError(f"{self.groups} groups of {self.group_width} are more than 64 rows")
-        return self
 
 
 def build(params: DiverseBeamParams, processors: Sequence[Processor]) -> DiverseBeam:
