@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from explorer.core.errors import ExplorerError
+from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.core.models import load_local
 from explorer.training.bits import bits_per_byte
 from explorer.training.bpe import save_tokenizer, train_bpe
@@ -80,6 +80,11 @@ def _prepare(arguments: argparse.Namespace) -> None:
         encoded = tokenizer.encode_batch([d.text for d in documents])
         pairs = [(e.ids, d.ended) for e, d in zip(encoded, documents, strict=True)]
         ids = join(pairs, tokenizer.encode(ENDED).ids[0])
+        if source.weight and len(ids) <= plan.schedule.context:
+            raise InvalidParams(
+                f"The text '{source.name}' has {len(ids)} tokens to train on, fewer than a window.",
+                "Give more text, hold less of it out, or set its weight to 0.",
+            )
         np.save(work / f"{source.name}.npy", ids)
         print(f"{source.name}: {len(ids):,} tokens")
 

@@ -41,6 +41,7 @@ def bits_per_byte(model: ModelHandle, texts: Sequence[str], *, window: int = 256
     begin = model.tokenizer.bos_id
     if begin is None:
         begin = min(model.tokenizer.eos_ids)
+    window = min(window, model.info.context_length or window)
     nats, tokens, size = 0.0, 0, 0
     for text in texts:
         ids = model.tokenizer.encode_continuation(text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +18,8 @@ from explorer.training.schedule import rate_at
 from explorer.training.windows import Mixture
 
 SAVE_EVERY = 100
+
+_MODEL = "model "
 
 Forward = Callable[[Tensor], Tensor]
 """Token ids [windows, context] to logits [windows, context, vocab]."""
@@ -61,14 +63,25 @@ class Optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
-    def state(self) -> list[dict[str, Any]]:
-        """For a checkpoint."""
-        return [optimiser.state_dict() for optimiser in self._all]
+    def state(self) -> dict[str, Tensor]:
+        """All tensors of all optimisers, by "number/parameter/name"."""
+        return {
+            f"{i}/{parameter}/{name}": torch.as_tensor(value)
+            for i, optimiser in enumerate(self._all)
+            for parameter, state in optimiser.state_dict()["state"].items()
+            for name, value in state.items()
+        }
 
-    def load(self, state: list[dict[str, Any]]) -> None:
-        """From a checkpoint."""
-        for optimiser, saved in zip(self._all, state, strict=True):
-            optimiser.load_state_dict(saved)
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Take up what `state` gave; rates and the like stay those of the plan."""
+        for i, optimiser in enumerate(self._all):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in saved.items():
+                number, parameter, name = key.split("/")
+                if int(number) == i:
+                    state.setdefault(int(parameter), {})[name] = value
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 class Training:
@@ -98,15 +111,12 @@ class Training:
         self._optimisers = Optimisers(model, schedule)
         self.step = 0
         if self.checkpoint.exists():
-            saved = torch.load(self.checkpoint, weights_only=True)
-            model.load_state_dict(saved["model"])
-            self._optimisers.load(saved["optimisers"])
-            self.step = saved["step"]
+            self._take_up()
 
     @property
     def checkpoint(self) -> Path:
         """Model, optimisers and step; of this machine, not shipped."""
-        return self._folder / "checkpoint.pt"
+        return self._folder / "checkpoint.safetensors"
 
     @property
     def curve(self) -> Path:
@@ -115,19 +125,23 @@ class Training:
 
     def run(self, progress: Progress = quiet) -> None:
         """Go on to the last step."""
+        self.step_until(self._schedule.steps, progress)
+
+    def step_until(self, last: int, progress: Progress = quiet) -> None:
+        """Go on to a step and keep a checkpoint there."""
         schedule = self._schedule
         self.model.train()
         losses: list[float] = []
         started = time.perf_counter()
-        while self.step < schedule.steps:
+        while self.step < last:
             losses.append(self._one_step())
             self.step += 1
-            if self.step % 10 == 0 or self.step == schedule.steps:
+            if self.step % 10 == 0 or self.step == last:
                 tokens = len(losses) * schedule.windows * schedule.context
                 self._note(sum(losses) / len(losses), tokens / (time.perf_counter() - started))
                 losses, started = [], time.perf_counter()
                 progress("Training", self.step / schedule.steps)
-            if self.step % SAVE_EVERY == 0 or self.step == schedule.steps:
+            if self.step % SAVE_EVERY == 0 or self.step == last:
                 self._save()
 
     def _one_step(self) -> float:
@@ -149,13 +163,17 @@ class Training:
         with self.curve.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
+    def _take_up(self) -> None:
+        saved = load_file(self.checkpoint)
+        self.step = int(saved.pop("step"))
+        model = {k.removeprefix(_MODEL): v for k, v in saved.items() if k.startswith(_MODEL)}
+        self.model.load_state_dict(model, strict=False)  # tied weights are stored once
+        self._optimisers.load({k: v for k, v in saved.items() if not k.startswith(_MODEL)})
+
     def _save(self) -> None:
         """Whole or not at all: written beside and moved into place."""
         draft = self.checkpoint.with_suffix(".new")
-        state = {
-            "model": self.model.state_dict(),
-            "optimisers": self._optimisers.state(),
-            "step": self.step,
-        }
-        torch.save(state, draft)
+        parameters = {_MODEL + n: p.detach() for n, p in self.model.named_parameters()}
+        state = {**parameters, **self._optimisers.state(), "step": torch.tensor(self.step)}
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft)
         draft.replace(self.checkpoint)
