@@ -29,6 +29,13 @@ function outOfBounds({ low, high }, value) {
   return "";
 }
 
+/** The server counts characters, not their halves. */
+function tooLong(param, text) {
+  const length = [...text].length;
+  if (!isNumber(param.max_length) || length <= param.max_length) return "";
+  return `has ${formatCount(length)} characters, ${formatCount(param.max_length)} are allowed`;
+}
+
 /** The allowed values in words: "above 0, at most 1". */
 function allowedWords({ low, high }) {
   const words = [];

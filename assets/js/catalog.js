@@ -1,7 +1,19 @@
 // Method specs: "name:param=value,param=value+name…" to stages and back, and the words for them.
 
-// A "+" opens a new stage only where a name follows: "1e+5" stays one number.
-const STAGE_BREAK = /\+(?=[a-z][a-z0-9_]*(?:[:+]|$))/;
+// The "+" of an exponent or a sign joins no stages: "1e+5" stays one number.
+const BEFORE_NUMBER = /(?:[\d.][eE]|=)$/;
+const NUMBER = /^[\d.]/;
+
+/** A spec cut into its stages, as the server cuts it. */
+function splitStages(spec) {
+  const parts = [];
+  for (const piece of splitOutsideQuotes(spec, "+")) {
+    const last = parts.length - 1;
+    if (last >= 0 && BEFORE_NUMBER.test(parts[last]) && NUMBER.test(piece)) parts[last] += `+${piece}`;
+    else parts.push(piece);
+  }
+  return parts;
+}
 
 class Catalog {
   constructor(entries) {
@@ -47,8 +59,8 @@ class Catalog {
 
   /** Stages of a spec; throws an Error whose message says what to type instead. */
   parse(spec) {
-    const parts = spec.trim().split(STAGE_BREAK);
-    if (parts[0] === "") throw new Error("Write a method's name, for example nucleus:p=0.95.");
+    const parts = splitStages(spec.trim());
+    if (parts[0].trim() === "") throw new Error("Write a method's name, for example nucleus:p=0.95.");
     const stages = parts.map((part) => this.parseStage(part.trim()));
     const names = stages.map((stage) => stage.name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -59,16 +71,21 @@ class Catalog {
   }
 
   parseStage(part) {
-    const [name, rest] = [part.split(":", 1)[0], part.slice(part.indexOf(":") + 1)];
+    const name = part.split(":", 1)[0].trim();
+    const rest = part.slice(part.indexOf(":") + 1);
     const entry = this.get(name);
     if (!entry && this.entries.length > 0) {
-      const near = this.nearest(name, this.byName.keys()).join(", ");
+      const known = this.entries.find((candidate) => (candidate.aliases || []).includes(name.toLowerCase()));
+      const near = known ? known.name : this.nearest(name, this.byName.keys()).join(", ");
       throw new Error(`There is no method “${name}”. Did you mean ${near}?`);
     }
     const stage = this.stage(name);
     if (!part.includes(":")) return stage;
-    for (const pair of rest.split(",")) {
-      const [key, value] = pair.split("=").map((side) => side.trim());
+    for (const pair of splitOutsideQuotes(rest, ",")) {
+      const equals = pair.indexOf("=");
+      const key = (equals === -1 ? pair : pair.slice(0, equals)).trim();
+      const value = equals === -1 ? undefined : pair.slice(equals + 1).trim();
+      if (key === "" && value === undefined) continue;
       const param = entry && entry.params.find((candidate) => candidate.name === key);
       if (entry && !param) {
         const names = entry.params.map((candidate) => candidate.name).join(", ") || "none";
@@ -81,6 +98,12 @@ class Catalog {
 
   parseValue(name, param, text) {
     if (text === undefined || text === "") throw new Error(`${name}: ${param.name} needs a value.`);
+    if (param.type === "text") {
+      const words = unquoteText(text);
+      const problem = tooLong(param, words);
+      if (problem) throw new Error(`${name}: ${param.name} ${problem}.`);
+      return words;
+    }
     if (param.type === "bool") return text === "true" || text === "True" || text === "1";
     if (param.type === "choice") {
       if (param.choices.map(String).includes(text)) return text;
@@ -100,10 +123,20 @@ class Catalog {
   format(stages) {
     return stages
       .map((stage) => {
-        const pairs = Object.entries(stage.params).map(([key, value]) => `${key}=${value}`);
+        const pairs = Object.entries(stage.params).map(
+          ([key, value]) => `${key}=${this.writeValue(stage.name, key, value)}`,
+        );
         return pairs.length ? `${stage.name}:${pairs.join(",")}` : stage.name;
       })
       .join("+");
+  }
+
+  /** A value as it stands in a spec: texts quoted, numbers in the server's spelling. */
+  writeValue(name, key, value) {
+    const entry = this.get(name);
+    const param = entry && entry.params.find((candidate) => candidate.name === key);
+    if (param && param.type === "text") return quoteText(value);
+    return isNumber(value) ? writeNumber(value) : String(value);
   }
 
   /** A spec in words, as the run's own title will say it: "nucleus p=0.95". */
@@ -112,8 +145,9 @@ class Catalog {
       const entry = this.get(stage.name);
       const name = (entry && entry.title) || stage.name.replace(/_/g, " ");
       const pairs = Object.entries(stage.params);
-      if (pairs.length === 1 && pairs[0][0] === stage.name) return `${name} ${pairs[0][1]}`;
-      return [name, ...pairs.map(([key, value]) => `${key}=${value}`)].join(" ");
+      const written = ([key, value]) => this.writeValue(stage.name, key, value);
+      if (pairs.length === 1 && pairs[0][0] === stage.name) return `${name} ${written(pairs[0])}`;
+      return [name, ...pairs.map((pair) => `${pair[0]}=${written(pair)}`)].join(" ");
     };
     return stages.map(words).join(" + ");
   }

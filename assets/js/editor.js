@@ -2,6 +2,9 @@
 
 let editorCount = 0;
 
+// Texts that may be longer than this get a box of several lines.
+const LONG_TEXT = 1000;
+
 class Editor {
   /**
    * @param {Catalog} catalog
@@ -197,6 +200,7 @@ class Editor {
   makeParam(stage, param) {
     if (param.type === "bool") return this.makeSwitch(stage, param);
     if (param.type === "choice") return this.makeChoice(stage, param);
+    if (param.type === "text") return this.makeText(stage, param);
     return this.makeNumber(stage, param);
   }
 
@@ -223,6 +227,48 @@ class Editor {
       { class: "gx-param", title: param.description },
       make("span", { class: "gx-param-name", text: param.name }),
       select,
+    );
+  }
+
+  /** A text: long ones, as grammars and prompts are, get a box of several lines. */
+  makeText(stage, param) {
+    const isLong = !isNumber(param.max_length) || param.max_length > LONG_TEXT;
+    const box = make(isLong ? "textarea" : "input", {
+      class: "gx-spec gx-words",
+      type: isLong ? null : "text",
+      rows: isLong ? 4 : null,
+      spellcheck: "false",
+      autocomplete: "off",
+      "aria-label": `${param.name}: ${param.description || ""}`,
+    });
+    // An input holds one line: what breaks lines or is a tab is shown and typed as in a spec.
+    const shown = (text) => (isLong ? text : quoteText(text).slice(1, -1).replace(/\\"/g, '"'));
+    const meant = () => (isLong ? box.value : unquoteText(`"${box.value}"`));
+    const reset = makeIconButton("reset", `Reset ${param.name}`, () => {
+      box.value = shown(param.default);
+      set();
+    });
+    const set = () => {
+      const text = meant();
+      const problem = tooLong(param, text);
+      if (problem) {
+        this.fail(`${stage.name}: ${param.name} ${problem}.`);
+        return;
+      }
+      stage.params[param.name] = text;
+      reset.disabled = text === param.default;
+      this.changed();
+    };
+    box.value = shown(stage.params[param.name]);
+    reset.disabled = stage.params[param.name] === param.default;
+    box.addEventListener("input", set);
+    return make(
+      "div",
+      { class: "gx-param gx-text-param" },
+      make("span", { class: "gx-param-name", text: param.name, title: param.description }),
+      reset,
+      box,
+      make("span", { class: "gx-param-help", text: param.description || "" }),
     );
   }
 

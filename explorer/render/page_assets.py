@@ -19,6 +19,7 @@ SCRIPTS = (
     "sparkline",
     "chart",
     "bounds",
+    "quoting",
     "catalog",
     "editor",
     "lane",

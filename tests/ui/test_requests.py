@@ -126,3 +126,8 @@ def test_the_prompts_report_takes_whatever_is_typed(
     bar = event_loop.run_until_complete(build())
     facts, *_ = bar.inspect("scripted", prompt, "raw", tokens)
     assert ("half of a character" in facts) == ("\ud800" in prompt)
+
+
+def test_a_text_in_a_spec_may_hold_marks_that_end_lines_elsewhere() -> None:
+    spec = 'banned_phrases:phrases="one\u2028two\x85"'
+    assert made(specs=f"{spec}\ngreedy").specs == (spec, "greedy")

@@ -72,7 +72,8 @@ def make_request(model: str, *values: Any) -> CompareRequest:
     for name, value in (("tokens", tokens), ("seed", seed), ("alternatives", top)):
         if value is None or value == "":
             raise InvalidParams(f"The field “{name}” is empty.", "Give a whole number.")
-    lines = incoming.text(specs, "The list of methods").splitlines()
+    # Not splitlines: a text in a spec may hold other marks that end a line, such as U+2028.
+    lines = incoming.text(specs, "The list of methods").split("\n")
     stop_lines = incoming.text(stops or "", "The field “stop strings”").split("\n")
     limit = None if deadline is None else incoming.seconds(deadline, "The field “time limit”")
     return CompareRequest(
