@@ -75,6 +75,10 @@ class Catalog(Generic[T]):
             f"Unknown {self._kind} '{name}'.{guess}", f"Available: {', '.join(sorted(self))}."
         )
 
+    def aliases_of(self, name: str) -> tuple[str, ...]:
+        """What an item is called elsewhere."""
+        return tuple(alias for alias, meant in self._aliases.items() if meant == name)
+
     def __contains__(self, name: object) -> bool:
         return name in self._items
 

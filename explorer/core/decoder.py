@@ -148,6 +148,33 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Parameters of a stage that nothing reads while another one has certain values.
+
+    Attributes:
+        params: their names.
+        other: the parameter that decides.
+        reason: why, as the end of "… does nothing: ".
+        when: values of `other` at which they are idle.
+        unless: values of `other` at which alone they are not.
+        above: they are idle where `other` is larger.
+    """
+
+    params: tuple[str, ...]
+    other: str
+    reason: str
+    when: tuple[ParamValue, ...] = ()
+    unless: tuple[ParamValue, ...] = ()
+    above: float | None = None
+
+    def holds(self, value: ParamValue) -> bool:
+        """True where `other` has a value at which they are idle."""
+        if self.above is not None and not isinstance(value, str) and value > self.above:
+            return True
+        return value in self.when or (bool(self.unless) and value not in self.unless)
+
+
+@dataclass(frozen=True, slots=True)
 class StageInfo:
     """A catalogue entry: a logits processor or a chooser, with all that people need to know.
 
@@ -167,6 +194,8 @@ class StageInfo:
         second: parameters to the second context it reads, for stages that read one.
         layers: it reads hidden states.
         draws: the seed matters to it.
+        formula: what it computes, as LaTeX that GitHub shows and that can be read as it is.
+        idle: parameters that do nothing while another has certain values.
     """
 
     name: str
@@ -183,6 +212,8 @@ class StageInfo:
     second: Callable[..., Second] | None = None
     layers: bool = False
     draws: bool = False
+    formula: str = ""
+    idle: tuple[Idle, ...] = ()
 
 
 def sampling_law(

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from explorer.core.decoder import (
     Decoder,
+    Idle,
     Leaf,
     Move,
     Processor,
@@ -220,4 +221,8 @@ INFO = StageInfo(
     params=BestOfNParams,
     build=build,
     draws=True,
+    idle=(
+        Idle(("rule", "power"), "n", "one text has no other to be compared with.", when=(1,)),
+        Idle(("power",), "rule", "only rule=borda counts votes.", unless=("borda",)),
+    ),
 )

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 
@@ -135,4 +135,5 @@ INFO = StageInfo(
     params=ContrastiveSearchParams,
     build=build,
     layers=True,
+    idle=(Idle(("alpha",), "k", "one candidate has no other to lose to.", when=(1,)),),
 )

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 from explorer.decoders.beam import Beam, Extension
@@ -135,4 +135,5 @@ INFO = StageInfo(
     source="Vijayakumar et al., Diverse Beam Search, arXiv:1610.02424",
     params=DiverseBeamParams,
     build=build,
+    idle=(Idle(("diversity",), "groups", "there is no other group to differ from.", when=(1,)),),
 )

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.noise import derived
 from explorer.core.params import Params
 
@@ -137,4 +137,5 @@ INFO = StageInfo(
     params=LatentPointParams,
     build=build,
     draws=True,
+    idle=(Idle(("dimensions",), "point", "the point given has its own.", unless=("",)),),
 )

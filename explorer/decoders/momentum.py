@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 
@@ -144,4 +144,8 @@ INFO = StageInfo(
     "arXiv:2212.02175",
     params=MomentumParams,
     build=build,
+    idle=(
+        Idle(("alpha", "resistance"), "k", "one candidate has no other to lose to.", when=(1,)),
+        Idle(("resistance",), "alpha", "it is multiplied by alpha=0.", when=(0.0,)),
+    ),
 )

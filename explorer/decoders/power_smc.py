@@ -8,7 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Idle, Processor, StageInfo, StepView, sampling_law
 from explorer.core.params import Params
 from explorer.decoders.smc import ParticleDecoder
 
@@ -91,4 +91,9 @@ INFO = StageInfo(
     params=PowerSmcParams,
     build=build,
     draws=True,
+    idle=(
+        Idle(
+            ("threshold",), "particles", "one particle has no other to be replaced by.", when=(1,)
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, StageInfo, StepView, sampling_law
+from explorer.core.decoder import Idle, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import log_normalise
 from explorer.decoders.power_smc import SmcParams
 from explorer.decoders.smc import ParticleDecoder
@@ -77,4 +77,9 @@ INFO = StageInfo(
     build=build,
     second=second_of,
     draws=True,
+    idle=(
+        Idle(
+            ("threshold",), "particles", "one particle has no other to be replaced by.", when=(1,)
+        ),
+    ),
 )

@@ -47,6 +47,15 @@ class Stage:
         neutral = self.info.neutral
         return bool(neutral) and all(getattr(self.params, k) == v for k, v in neutral.items())
 
+    @property
+    def idle(self) -> dict[str, str]:
+        """Parameters that do nothing beside the others, each with the reason."""
+        found: dict[str, str] = {}
+        for rule in self.info.idle:
+            if rule.holds(getattr(self.params, rule.other)):
+                found |= {name: rule.reason for name in rule.params if name not in found}
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, Second, StageInfo, StepView
+from explorer.core.decoder import Idle, Processor, Second, StageInfo, StepView
 from explorer.core.distribution import log_normalise
 from explorer.core.params import Params
 from explorer.processors.contexts import need_second, plausible
@@ -99,4 +99,5 @@ INFO = StageInfo(
     params=ContrastiveExplorationParams,
     build=build,
     second=pretrained_of,
+    idle=(Idle(("pretrained",), "gamma", "its law has the weight 0.", when=(0.0,)),),
 )

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, StageInfo
+from explorer.core.decoder import Idle, Processor, StageInfo
 from explorer.core.noise import derived
 from explorer.core.params import Params
 
@@ -98,4 +98,12 @@ INFO = StageInfo(
     build=build,
     neutral={"probability": 0.0},
     draws=True,
+    idle=(
+        Idle(
+            ("probability",),
+            "threshold",
+            "two tokens cannot both be above a half.",
+            above=0.5,
+        ),
+    ),
 )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from explorer.core.decoder import StageInfo
 from explorer.core.params import allowed, describe
 from explorer.decoders import CATALOG
+from explorer.decoders.families import FAMILIES
 from explorer.decoders.spec import parse
 
 
@@ -24,14 +25,22 @@ def _entry(info: StageInfo) -> dict[str, object]:
     return {
         "name": info.name,
         "title": info.title,
+        "aliases": list(CATALOG.aliases_of(info.name)),
         "family": info.family,
+        "heading": FAMILIES[info.family],
         "kind": info.kind,
         "summary": info.summary,
         "look_for": info.look_for,
         "paper": info.source,
         "url": paper_url(info.source),
+        "formula": info.formula,
         "example": parse(info.name).canonical,
+        "neutral": dict(info.neutral),
         "keeps_argmax": info.keeps_argmax,
+        "reads_second_context": info.second is not None,
+        "reads_layers": info.layers,
+        "draws": info.draws,
+        "idle": [asdict(rule) for rule in info.idle],
         "params": params,
     }
 
