@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from explorer.cli.arguments import add_model, open_model
 from explorer.cli.tables import table
+
+if TYPE_CHECKING:
+    from explorer.core.handle import ModelHandle
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,6 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_model(parser)
     parser.add_argument("--tokens", type=int, default=64, metavar="N", help="new tokens a lane")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="at least 5 to quote")
+    parser.add_argument(
+        "--processors", action="store_true", help="what each logits processor costs, instead"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
@@ -33,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rounds < 1 or arguments.tokens < 2:
         raise InvalidParams("A benchmark needs a round and two tokens.", "Ask for more.")
     model = open_model(arguments.model, rows=8, tokens=arguments.tokens)
+    if arguments.processors:
+        return _processors(model, as_json=arguments.json)
     quiet = not sys.stderr.isatty()
     with tqdm(total=arguments.rounds + 1, desc="rounds", leave=False, disable=quiet) as bar:
         ratios = bench(model, arguments.tokens, arguments.rounds, bar.update)
@@ -54,3 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         print(table(["ratio", "median", "range", "promise", "kept", "medians"], rows))
     return 0 if all(r.holds for r in ratios) else 1
+
+
+def _processors(model: ModelHandle, *, as_json: bool) -> int:
+    """Print what each processor costs; a price over the limit is explained in its docstring."""
+    from explorer.services.processor_costs import HISTORY, LIMIT_MS, ROWS, VOCAB, processor_costs
+
+    costs = list(processor_costs(model.tokenizer))
+    if as_json:
+        print(json.dumps([asdict(cost) | {"within": cost.within} for cost in costs], indent=2))
+        return 0
+    print(f"{ROWS} rows of {VOCAB:,}, {HISTORY} tokens of history, one thread, medians")
+    rows = [
+        [c.name, f"{c.milliseconds:.2f} ms", "" if c.within else f"over {LIMIT_MS:g} ms"]
+        for c in costs
+    ]
+    print(table(["processor", "time", ""], rows))
+    return 0

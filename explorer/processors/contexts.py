@@ -43,8 +43,8 @@ def need_second(view: StepView) -> Tensor:
     return view.second_logits
 
 
-def plausible(logprobs: Tensor, alpha: float) -> Tensor:
+def plausible(logits: Tensor, alpha: float) -> Tensor:
     """True, [rows, vocab], where a token is at least alpha times as likely as the likeliest."""
     if alpha == 0:
-        return logprobs > -math.inf
-    return logprobs >= logprobs.amax(dim=-1, keepdim=True) + math.log(alpha)
+        return logits > -math.inf
+    return logits >= logits.amax(dim=-1, keepdim=True) + math.log(alpha)

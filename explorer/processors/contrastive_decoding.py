@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor
 
 from explorer.core.decoder import Processor, Second, StageInfo, StepView
-from explorer.core.distribution import log_normalise
 from explorer.core.params import Params
 from explorer.processors.contexts import need_second, plausible
 
@@ -21,9 +20,9 @@ def contrastive_decoding(
     alpha: float,
     temperature: float,
 ) -> Float[Tensor, "*rows vocab"]:
-    """log p_expert - log p_amateur among the tokens the expert finds plausible.
+    """log p_expert - log p_amateur, up to one number a row, among the plausible tokens.
 
-    Plausible is what is at least alpha times as likely as the expert's likeliest token;
+    Plausible is what the expert finds at least alpha times as likely as its best token;
     without that cut the difference is largest where both know nothing.
 
     Args:
@@ -44,10 +43,11 @@ def contrastive_decoding(
     """
     if not 0 <= alpha <= 1 or not temperature > 0:
         raise ValueError(f"alpha in [0, 1], temperature above 0: {alpha}, {temperature}")
-    expert = log_normalise(logits)
-    # A token the amateur rules out is not infinitely good: e^-100 is as far as it goes.
-    other = log_normalise(amateur / temperature).clamp_min(-100.0)
-    return torch.where(plausible(expert, alpha), expert - other, -math.inf)
+    # Normalising would add one number to a whole row: the law is the same without. A token the
+    # amateur rules out is not infinitely good: e^-100 of its best is as far as it goes.
+    other = amateur / temperature
+    other = other.clamp_min(other.amax(dim=-1, keepdim=True) - 100.0)
+    return torch.where(plausible(logits, alpha), logits - other, -math.inf)
 
 
 class ContrastiveDecodingParams(Params):

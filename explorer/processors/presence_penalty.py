@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -34,8 +35,9 @@ def presence_penalty(
         heaviest: dict[int, float] = {}
         for token_id, weight in counted:
             heaviest[token_id] = max(weight, heaviest.get(token_id, 0.0))
-        for token_id, weight in heaviest.items():
-            changed[row, token_id] -= penalty * weight
+        ids = torch.tensor(list(heaviest), dtype=torch.long, device=logits.device)
+        amounts = torch.tensor(list(heaviest.values()), dtype=logits.dtype, device=logits.device)
+        changed[row, ids] -= penalty * amounts
     return changed
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, StageInfo, StepView
-from explorer.core.distribution import log_normalise
+from explorer.core.decoder import Idle, Processor, StageInfo, StepView
 from explorer.processors.contexts import SecondParams, need_second, second_of
 
 
@@ -17,7 +18,7 @@ def product_of_experts(
     first_weight: float,
     second_weight: float,
 ) -> Float[Tensor, "*rows vocab"]:
-    """first_weight * log p_1 + second_weight * log p_2: the law of the token-wise product.
+    """first_weight * log p_1 + second_weight * log p_2, up to one number a row.
 
     The product of two laws of *texts* is another law than the product taken token by token;
     for that, see `product_smc`.
@@ -37,11 +38,13 @@ def product_of_experts(
     """
     if (first_weight, second_weight) == (1, 0):
         return logits.clone()
-    first = first_weight * log_normalise(logits).clamp_min(-1e4)
-    both = first + second_weight * log_normalise(second).clamp_min(-1e4)
-    possible = logits.isfinite() & second.isfinite()
-    alone = ~possible.any(dim=-1, keepdim=True)
-    return both.masked_fill(~possible & ~alone, -float("inf")).where(~alone, logits)
+    # Normalising would add one number to a whole row: the law is the same without.
+    both = first_weight * logits + second_weight * second
+    # An impossible token stays so under a weight of 0, where the product above says NaN.
+    impossible = logits.isneginf() | second.isneginf()
+    both = both.masked_fill_(impossible, -math.inf)
+    alone = ~both.isfinite().any(dim=-1, keepdim=True)
+    return both.where(~alone, logits) if bool(alone.any()) else both
 
 
 class ProductOfExpertsParams(SecondParams):
@@ -86,4 +89,7 @@ INFO = StageInfo(
     build=build,
     neutral={"first_weight": 1.0, "second_weight": 0.0},
     second=second_of,
+    idle=(
+        Idle(("model", "prompt"), "second_weight", "the second law has the weight 0.", when=(0.0,)),
+    ),
 )

@@ -38,10 +38,11 @@ def quadratic(
     if smoothing == 0:
         return logits.clone()
     best = logits.amax(dim=-1, keepdim=True)
-    distance = (logits - best).clamp_min(-1e9)  # its cube stays within float32
-    square = distance * distance
-    bent = best - smoothing * square * ((3 - curve) / 2 - (curve - 1) / 2 * distance)
-    return torch.where(logits.isfinite(), bent, logits)
+    distance = logits - best
+    square, cube = (3 - curve) / 2 * smoothing, (curve - 1) / 2 * smoothing
+    # best + d * d * (cube * d - square); a factor of 0 must not meet an infinite distance.
+    factor = distance * cube - square if cube else torch.full_like(distance, -square)
+    return factor.mul_(distance).mul_(distance).add_(best)
 
 
 class QuadraticParams(Params):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -36,14 +35,19 @@ def top_n_sigma(logits: Float[Tensor, "rows vocab"], n: float) -> Float[Tensor, 
         raise ValueError(f"n must be 0 (off) or more, got {n}")
     if n == 0:
         return logits.clone()
-    possible = logits > -math.inf
-    count = possible.sum(dim=-1, keepdim=True)
-    best = logits.amax(dim=-1, keepdim=True)
     # Distances to the best instead of raw logits: the square of a large mean loses digits.
-    distance = torch.where(possible, logits - best, 0.0)
-    mean = distance.sum(dim=-1, keepdim=True) / count
-    spread = torch.where(possible, distance - mean, 0.0).square().sum(dim=-1, keepdim=True)
-    return logits.masked_fill(distance < -n * (spread / count).sqrt(), -math.inf)
+    distance = logits - logits.amax(dim=-1, keepdim=True)
+    possible = distance > -math.inf
+    if bool(possible.all()):
+        off = distance - distance.mean(dim=-1, keepdim=True)
+        spread = off.square_().mean(dim=-1, keepdim=True)
+    else:
+        count = possible.sum(dim=-1, keepdim=True)
+        finite = distance.masked_fill(~possible, 0.0)
+        mean = finite.sum(dim=-1, keepdim=True) / count
+        squares = (finite - mean).masked_fill_(~possible, 0.0).square_()
+        spread = squares.sum(dim=-1, keepdim=True) / count
+    return logits.masked_fill(distance < -n * spread.sqrt(), -math.inf)
 
 
 class TopNSigmaParams(Params):

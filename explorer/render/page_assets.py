@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from explorer.analyzers import ALL as ANALYZERS
+from explorer.decoders.orders import ORDERS, VARIANTS
 from explorer.render import palette
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -20,7 +21,9 @@ SCRIPTS = (
     "chart",
     "bounds",
     "quoting",
+    "chain",
     "catalog",
+    "picker",
     "editor",
     "lane",
     "bars",
@@ -54,11 +57,23 @@ def metric_columns() -> list[dict[str, str]]:
     ]
 
 
+def named_orders() -> list[dict[str, object]]:
+    """The named orders of stages, for the lane's editor."""
+    return [
+        {"title": x.title, "stages": x.stages, "others": x.others, "variants": dict(VARIANTS)}
+        for x in ORDERS.items()
+    ]
+
+
 @cache
 def page_script() -> str:
     """The script that puts `Explorer` on the window; running it twice changes nothing."""
     parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
-    constants = {"PALETTE": palette.script_constants(), "ANALYZERS": metric_columns()}
+    constants = {
+        "PALETTE": palette.script_constants(),
+        "ANALYZERS": metric_columns(),
+        "ORDERS": named_orders(),
+    }
     named = [f"const {name} = {json_for_script(value)};" for name, value in constants.items()]
     return "\n".join(
         ["(() => {", '"use strict";', "if (window.Explorer) return;", *named, *parts, "})();"]

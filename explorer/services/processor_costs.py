@@ -19,9 +19,9 @@ ROWS, VOCAB, HISTORY = 8, 49_152, 200
 LIMIT_MS = 2.0
 
 _EXAMPLES = {
-    "banned_phrases": {"phrases": "#17|#99"},
-    "suppressed": {"containing": "#17|#99"},
-    "logit_bias": {"bias": "#17:2|#99:-2"},
+    "banned_phrases": {"phrases": "#17|#29"},
+    "suppressed": {"containing": "#17|#29"},
+    "logit_bias": {"bias": "#17:2|#29:-2"},
     "forced": {"end": True},
 }
 """Values under which a stage that is idle by default has something to do."""
@@ -66,9 +66,10 @@ def processor_costs(tokenizer: Tokenizer, calls: int = 9) -> Iterator[Cost]:
 
 def _view(tokenizer: Tokenizer) -> StepView:
     noise = torch.Generator().manual_seed(0)
-    logits = torch.randn(ROWS, VOCAB, generator=noise) * 3
-    # A few likely tokens and a long tail, as a language model has it.
-    logits[:, :50] += torch.linspace(12, 4, 50)
+    # A Zipf law of exponent 1.5 and some noise, shuffled: much like a language model's.
+    ranks = torch.arange(1, VOCAB + 1).float()
+    sorted_logits = -1.5 * ranks.log() + torch.randn(ROWS, VOCAB, generator=noise) * 0.3
+    logits = sorted_logits[:, torch.randperm(VOCAB, generator=noise)].contiguous()
     histories = torch.randint(0, VOCAB, (ROWS, HISTORY), generator=noise).tolist()
     return StepView(
         logits=logits,

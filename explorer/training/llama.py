@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,7 @@ def new_llama(shape: ModelShape, seed: int, eos_id: int = 0) -> PreTrainedModel:
 def save_model(model: PreTrainedModel, folder: Path) -> None:
     """Write config.json and float16 safetensors; the model itself stays as it is."""
     state = {name: weight.half() for name, weight in model.state_dict().items()}
-    dtype = model.config.dtype
-    model.config.dtype = torch.float16
-    try:
-        model.save_pretrained(folder, state_dict=state)
-    finally:
-        model.config.dtype = dtype
+    model.save_pretrained(folder, state_dict=state)
+    path = folder / "config.json"  # says the type of the model, not of what was written
+    config = json.loads(path.read_text("utf-8")) | {"dtype": "float16"}
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -46,8 +46,9 @@ def test_a_typed_spec_is_read_or_refused_with_the_nearest_name(page: Page) -> No
 def test_stages_are_added_moved_and_removed(page: Page) -> None:
     lane(page, 3).locator(".gx-more").click()
     lane(page, 3).get_by_role("button", name="+ Add stage").click()
+    lane(page, 3).locator('.gx-method[data-name="min_p"]').click()
     first, second = specs(page)[3].split("+")
-    assert first.startswith("nucleus")
+    assert (first, second) == ("nucleus:p=0.95", "min_p:p=0.05")
     lane(page, 3).locator('.gx-stage-item >> nth=1 >> button[aria-label$="up"]').click()
     assert specs(page)[3].split("+") == [second, first]
     lane(page, 3).locator('.gx-stage-item >> nth=0 >> button[aria-label^="Remove"]').click()
@@ -57,6 +58,7 @@ def test_stages_are_added_moved_and_removed(page: Page) -> None:
 def test_a_chooser_stays_last(page: Page) -> None:
     lane(page, 0).locator(".gx-more").click()
     lane(page, 0).get_by_role("button", name="+ Add stage").click()
+    lane(page, 0).locator('.gx-method[data-name="xtc"]').click()
     assert specs(page)[0].endswith("+greedy")
     up = lane(page, 0).locator('.gx-stage-item >> nth=1 >> button[aria-label$="up"]')
     expect(up).to_be_disabled()
