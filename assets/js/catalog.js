@@ -65,6 +65,8 @@ class Catalog {
     const names = stages.map((stage) => stage.name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice) throw new Error(`${twice} stands twice: keep one of the two, or use two lanes.`);
+    const conflict = conflictOf(this, stages);
+    if (conflict) throw new Error(conflict);
     const early = stages.slice(0, -1).find((stage) => this.isChooser(stage.name));
     if (early) throw new Error(`${early.name} chooses the token: it can only be the last stage.`);
     return stages;
@@ -136,6 +138,11 @@ class Catalog {
     const entry = this.get(name);
     const param = entry && entry.params.find((candidate) => candidate.name === key);
     if (param && param.type === "text") return quoteText(value);
+    return this.writeShort(value);
+  }
+
+  /** A value without quotes, for a sentence. */
+  writeShort(value) {
     return isNumber(value) ? writeNumber(value) : String(value);
   }
 

@@ -152,7 +152,8 @@ function handleEscape(stage) {
   );
   stage.card.hide();
   if (stage.busy) stage.requestStop();
-  else if (editing) editing.toggleEditor(false);
+  else if (editing && !editing.editor.escape()) editing.toggleEditor(false);
+  else if (editing) return;
   else stage.cursor.unpin();
 }
 

@@ -16,7 +16,7 @@ class Editor {
     this.actions = actions;
     this.id = `gx-editor-${(editorCount += 1)}`;
     this.stages = [];
-    this.muted = [];
+    this.picker = null;
     this.build();
   }
 
@@ -31,14 +31,22 @@ class Editor {
       "aria-describedby": `${this.id}-problem`,
       oninput: () => this.readSpec(),
     });
-    const add = make("button", {
-      class: "gx-button gx-quiet",
-      type: "button",
-      text: "+ Add stage",
-      onclick: () => this.addStage(),
-    });
-    const button = (text, onclick) =>
-      make("button", { class: "gx-button gx-quiet", type: "button", text, onclick });
+    const button = (text, onclick, properties = {}) =>
+      make("button", { class: "gx-button gx-quiet", type: "button", text, onclick, ...properties });
+    this.orders = make("p", { class: "gx-orders" }, make("span", { text: "Order as in" }));
+    for (const order of ORDERS) {
+      const title = `The stages in the order in which ${order.title} runs them: ${order.stages.join(" → ")}. Others go ${order.others}.`;
+      this.orders.append(button(order.title, () => this.applyOrder(order), { title }));
+    }
+    this.settings = make(
+      "div",
+      { class: "gx-settings" },
+      this.list,
+      button("+ Add stage", () => this.pickNew()),
+      this.orders,
+      make("label", { class: "gx-field" }, make("span", { text: "Spec" }), this.spec),
+      this.problem,
+    );
     this.root = make(
       "div",
       { class: "gx-editor", role: "group", "aria-label": "Settings of this method" },
@@ -55,15 +63,11 @@ class Editor {
           onclick: () => this.actions.onClose(),
         }),
       ),
-      this.list,
-      add,
-      make("label", { class: "gx-field" }, make("span", { text: "Spec" }), this.spec),
-      this.problem,
+      this.settings,
     );
   }
 
-  open(spec, muted) {
-    this.muted = muted || [];
+  open(spec) {
     this.load(spec);
     this.spec.value = spec;
   }
@@ -93,6 +97,7 @@ class Editor {
   changed() {
     const spec = this.catalog.format(this.stages);
     this.spec.value = spec;
+    this.drawReasons();
     this.fail("");
     this.actions.onChange(spec);
   }
@@ -104,16 +109,101 @@ class Editor {
 
   drawStages() {
     this.list.replaceChildren(...this.stages.map((stage, index) => this.makeStage(stage, index)));
+    const processors = this.stages.filter((stage) => !this.catalog.isChooser(stage.name));
+    this.orders.hidden = processors.length < 2;
+    this.drawReasons();
   }
 
-  addStage() {
+  /** Greys what does nothing in this chain, and says why. */
+  drawReasons() {
+    const muted = mutedReasons(this.catalog, this.stages);
+    this.stages.forEach((stage, index) => {
+      const item = this.list.children[index];
+      const entry = this.catalog.get(stage.name);
+      if (!item || !entry) return;
+      item.classList.toggle("gx-muted", muted[index] !== "");
+      setText(item.querySelector(".gx-muted-note"), muted[index]);
+      const isNeutralHere = muted[index] !== "" && isNeutral(entry, stage.params);
+      const idle = idleReasons(entry, stage.params);
+      for (const row of item.querySelectorAll("[data-param]")) {
+        const reason = idle.get(row.dataset.param);
+        // What switched the stage off is what switches it on again: it is not greyed.
+        const isSwitch = isNeutralHere && row.dataset.param in entry.neutral;
+        row.classList.toggle("gx-idle", Boolean(reason) || (muted[index] !== "" && !isSwitch));
+        const words = reason ? `${row.dataset.param} does nothing: ${reason}` : "";
+        setText(row.querySelector(".gx-idle-note"), words);
+      }
+    });
+  }
+
+  /** Methods that may stand at a place of the chain; `index` is past the end for a new one. */
+  offered(index) {
     const last = this.stages.length - 1;
     const endsInChooser = this.catalog.isChooser(this.stages[last].name);
-    const used = new Set(this.stages.map((stage) => stage.name));
-    const processors = this.catalog.entries.filter((entry) => entry.kind === "processor");
-    const entry = processors.find((candidate) => !used.has(candidate.name));
-    if (!entry) return;
-    this.stages.splice(endsInChooser ? last : last + 1, 0, this.catalog.stage(entry.name));
+    const others = this.stages.filter((_, place) => place !== index);
+    const used = new Set(others.map((stage) => stage.name));
+    const hasSecond = others.some((stage) => this.catalog.get(stage.name).reads_second_context);
+    const mayChoose = index === last || (index > last && !endsInChooser);
+    return this.catalog.entries.filter(
+      (entry) =>
+        !used.has(entry.name) &&
+        (mayChoose || entry.kind === "processor") &&
+        !(hasSecond && entry.reads_second_context),
+    );
+  }
+
+  pickNew() {
+    this.openPicker(this.stages.length, "", (name) => {
+      const last = this.stages.length - 1;
+      const endsInChooser = this.catalog.isChooser(this.stages[last].name);
+      const place = endsInChooser ? last : last + 1;
+      this.stages.splice(place, 0, this.catalog.stage(name));
+      return place;
+    });
+  }
+
+  pickFor(index) {
+    this.openPicker(index, this.stages[index].name, (name) => {
+      if (name !== this.stages[index].name) this.stages[index] = this.catalog.stage(name);
+      return index;
+    });
+  }
+
+  openPicker(index, chosen, place) {
+    this.picker = new Picker(this.offered(index), chosen, {
+      onPick: (name) => {
+        const at = place(name);
+        this.closePicker();
+        this.restructured();
+        this.list.children[at].querySelector(".gx-method-button").focus();
+      },
+      onClose: () => {
+        this.closePicker();
+        const button = this.list.children[index]?.querySelector(".gx-method-button");
+        (button || this.settings.querySelector(":scope > button")).focus();
+      },
+    });
+    this.settings.hidden = true;
+    this.root.append(this.picker.root);
+    this.root.scrollTop = 0;
+    this.picker.focus();
+  }
+
+  closePicker() {
+    this.picker.root.remove();
+    this.picker = null;
+    this.settings.hidden = false;
+  }
+
+  /** Escape: true where there was a list of methods to leave. */
+  escape() {
+    if (!this.picker) return false;
+    this.picker.actions.onClose();
+    return true;
+  }
+
+  applyOrder(order) {
+    this.stages = reorder(this.catalog, this.stages, order);
     this.restructured();
   }
 
@@ -135,69 +225,46 @@ class Editor {
     this.restructured();
   }
 
-  mutedSentence(stage) {
-    const words = [stage.name, stage.name.replace(/_/g, " ")];
-    const entry = this.catalog.get(stage.name);
-    if (entry) words.push(entry.title.toLowerCase());
-    return this.muted.find((text) => words.some((word) => text.toLowerCase().startsWith(word)));
-  }
-
   makeStage(stage, index) {
     const entry = this.catalog.get(stage.name);
-    const muted = this.mutedSentence(stage);
     const small = (icon, label, disabled, onclick) => makeIconButton(icon, label, onclick, { disabled });
     const name = entry ? entry.title : stage.name;
     return make(
       "li",
-      { class: muted ? "gx-stage-item gx-muted" : "gx-stage-item" },
+      { class: "gx-stage-item" },
       make(
         "div",
         { class: "gx-stage-bar" },
-        this.makeMethodSelect(stage, index),
+        this.makeMethodButton(stage, index),
         small("up", `Move ${name} up`, !this.canMove(index, -1), () => this.move(index, -1)),
         small("down", `Move ${name} down`, !this.canMove(index, 1), () => this.move(index, 1)),
         small("close", `Remove ${name}`, this.stages.length === 1, () => this.removeStage(index)),
       ),
-      entry ? this.makeSummary(entry) : null,
-      muted ? make("p", { class: "gx-muted-note", text: muted }) : null,
+      entry ? makeSummary(entry) : null,
+      make("p", { class: "gx-muted-note" }),
       ...(entry ? entry.params : []).map((param) => this.makeParam(stage, param)),
     );
   }
 
-  makeSummary(entry) {
-    const summary = make("p", { class: "gx-summary", text: `${entry.summary} ` });
-    const paper = entry.paper || entry.source;
-    if (paper && entry.url) {
-      const link = { href: entry.url, target: "_blank", rel: "noopener noreferrer", text: paper };
-      summary.append(make("a", link));
-    } else if (paper) {
-      summary.append(make("cite", { text: paper }));
-    }
-    return summary;
-  }
-
-  makeMethodSelect(stage, index) {
-    const isLast = index === this.stages.length - 1;
-    const used = new Set(this.stages.map((other) => other.name));
-    const select = make("select", { class: "gx-select gx-grow", "aria-label": `Method of stage ${index + 1}` });
-    for (const [family, entries] of this.catalog.families) {
-      const offered = entries.filter(
-        (entry) => (isLast || entry.kind === "processor") && (entry.name === stage.name || !used.has(entry.name)),
-      );
-      if (offered.length === 0) continue;
-      const group = make("optgroup", { label: family });
-      for (const entry of offered) group.append(make("option", { value: entry.name, text: entry.title }));
-      select.append(group);
-    }
-    select.value = stage.name;
-    select.addEventListener("change", () => {
-      this.stages[index] = this.catalog.stage(select.value);
-      this.restructured();
+  makeMethodButton(stage, index) {
+    const entry = this.catalog.get(stage.name);
+    return make("button", {
+      class: "gx-select gx-grow gx-method-button",
+      type: "button",
+      "aria-label": `Method of stage ${index + 1}: ${entry ? entry.title : stage.name}. Choose another`,
+      text: entry ? entry.title : stage.name,
+      onclick: () => this.pickFor(index),
     });
-    return select;
   }
 
   makeParam(stage, param) {
+    const row = this.makeField(stage, param);
+    row.dataset.param = param.name;
+    row.append(make("span", { class: "gx-idle-note" }));
+    return row;
+  }
+
+  makeField(stage, param) {
     if (param.type === "bool") return this.makeSwitch(stage, param);
     if (param.type === "choice") return this.makeChoice(stage, param);
     if (param.type === "text") return this.makeText(stage, param);

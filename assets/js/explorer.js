@@ -119,6 +119,8 @@ window.Explorer = {
     const [prompt, template, tokens, ownPreset] = values;
     return [prompt, template, tokens, ownPreset || preset];
   },
+  /** Why stages and parameters do nothing, as the editor says it. */
+  reasons: { muted: mutedReasons, idle: idleReasons },
   stopping: () => current && current.stopping(),
   settled: () => current && current.settled(),
   /** Sets the lanes of a preset; "custom" is what is there. */

@@ -223,9 +223,9 @@ class Lane {
         onDuplicate: () => this.stage.onDuplicate(this),
         onRemove: () => this.stage.onRemove(this),
       });
-      this.editor.open(this.spec, this.run ? this.run.muted : []);
+      this.editor.open(this.spec);
       this.body.append(this.editor.root);
-      this.editor.root.querySelector("select, input").focus({ preventScroll: true });
+      this.editor.root.querySelector(".gx-method-button, input").focus({ preventScroll: true });
     }
     this.more.setAttribute("aria-expanded", this.editor ? "true" : "false");
   }
