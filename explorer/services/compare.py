@@ -16,7 +16,7 @@ from explorer.render.export_html import export_page
 from explorer.render.palette import format_count
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
-from explorer.services.generation import Run, RunOptions
+from explorer.services.generation import Run, RunOptions, second_models
 from explorer.services.live import FRAME_S, Frame, LiveRun
 from explorer.services.model_pool import ModelPool, ModelStatus
 from explorer.services.presets import EXAMPLES, PRESETS
@@ -190,11 +190,23 @@ class Services:
         )
         cancel = self._sessions.prepare(session)
         handle = yield from self._await_model(request.model, cancel)
+        seconds: dict[str, ModelHandle] = {}
+        for name in second_models(request.specs):
+            second = (yield from self._await_model(name, cancel)) if handle else None
+            handle = handle if second else None
+            seconds.update({name: second} if second else {})
         if handle is None or not (yield from self._await_slot(cancel)):
             yield Frame("", None, "")
             return
         try:
-            run = Run(handle, request.prompt, request.specs, options, cancel=cancel)
+            run = Run(
+                handle,
+                request.prompt,
+                request.specs,
+                options,
+                cancel=cancel,
+                second_models=seconds,
+            )
             live = LiveRun(run)
             if not self._sessions.begin(session, cancel, live):
                 yield Frame("", None, "")
@@ -207,7 +219,8 @@ class Services:
             self._slots.release()
 
     def _check(self, request: CompareRequest) -> None:
-        self._allow(request.model)
+        for name in (request.model, *second_models(request.specs)):
+            self._allow(name)
         if len(request.prompt) > MAX_PROMPT_CHARS:
             raise _too_long("The prompt", request.prompt)
         limit = self.settings.max_new_tokens
@@ -282,7 +295,8 @@ class Services:
         options = RunOptions(
             max_new_tokens=max_new_tokens, seed=seed, deadline_s=self.settings.max_run_s
         )
-        run = Run(handle, prompt, request.specs, options)
+        seconds = {name: self.pool.get(name) for name in second_models(request.specs)}
+        run = Run(handle, prompt, request.specs, options, second_models=seconds)
         while not self._slots.acquire(timeout=API_UPDATE_S):
             yield _progress(run)
         try:

@@ -301,6 +301,16 @@ def read_specs(decoders: Sequence[str]) -> tuple[Chain, ...]:
     return chains
 
 
+def second_models(specs: Sequence[str]) -> tuple[str, ...]:
+    """Names of the models that specs compare the run's own with, each once.
+
+    Raises:
+        InvalidParams, UnknownName: if a spec is wrong.
+    """
+    contexts = (parse(spec).second for spec in specs)
+    return tuple(dict.fromkeys(c.model for c in contexts if c is not None and c.model))
+
+
 def generate(
     model: ModelHandle,
     prompt: str | Sequence[int] | Prompt,

@@ -224,9 +224,25 @@ def test_a_visitor_of_a_public_page_cannot_name_a_path(name: str) -> None:
         next(services.compare_traces("abc", ["greedy"], name, 5, 1))
     with pytest.raises(ModelUnavailable, match="not offered here"):
         services.score_trace("abc", name)
+    amateur = f'contrastive_decoding:amateur="{name}"'
+    with pytest.raises(ModelUnavailable, match="not offered here"):
+        next(services.run("tab", replace(request(), specs=("greedy", amateur))))
+    with pytest.raises(ModelUnavailable, match="not offered here"):
+        next(services.compare_traces("abc", [amateur], "", 5, 1))
     assert services.model_status(name).state == "absent", "it began to load"
     assert name not in services.model_names()
     assert list(services.run("tab", request(max_new_tokens=2)))
+
+
+def test_a_second_model_comes_from_the_pool() -> None:
+    services = services_with(slow_model(0))
+    other = ScriptedModel(hashed_script(LetterTokenizer().vocab_size, end=1.0), name="other")
+    services.pool.add("other", other)
+    spec = 'contrastive_decoding:amateur="other"'
+    assert list(services.run("tab", replace(request(max_new_tokens=4), specs=(spec,))))
+    assert other.forwards > 0
+    *_, traces = services.compare_traces("abc", [spec], "", 4, 1)
+    assert len(traces[0]["tokens"]["id"]) <= 4
 
 
 def test_the_owner_lists_what_a_public_page_loads() -> None:
