@@ -58,10 +58,12 @@ class Result:
     Attributes:
         traces: one a lane.
         ndjson: the lines of a page that shows them, closed (docs/wire.md).
+        max_new_tokens: how many each lane might have had.
     """
 
     traces: tuple[Trace, ...]
     ndjson: str
+    max_new_tokens: int = 0
 
 
 class LiveRun:
@@ -144,9 +146,10 @@ class LiveRun:
         traces = self.run.traces()
         if over and not self._wire.rewrote:
             self._drain()
-            return Result(traces, self.text)
+            return Result(traces, self.text, self.run.options.max_new_tokens)
         closing = self._errors + wire.done_line(self.run.options.seed, elapsed)
-        return Result(traces, closed_lines(self.run, self._header, traces, closing))
+        lines = closed_lines(self.run, self._header, traces, closing)
+        return Result(traces, lines, self.run.options.max_new_tokens)
 
     def series(self) -> tuple[LaneSeries, ...]:
         """Entropy and surprisal of every lane so far, nats."""
