@@ -27,6 +27,7 @@ from explorer.training.config import TrainingPlan, read_plan
 from explorer.training.corpus import Document, read_documents, split, without_copies
 from explorer.training.llama import new_llama, save_model
 from explorer.training.loop import Training
+from explorer.training.samples import samples_page
 from explorer.training.stories import ENDED, append_stories
 from explorer.training.windows import Mixture, join
 
@@ -141,6 +142,10 @@ def _measure(arguments: argparse.Namespace) -> None:
             )
 
 
+def _samples(arguments: argparse.Namespace) -> None:
+    print(samples_page(load_local(arguments.model, id=arguments.model.name)))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m explorer.training", description=__doc__)
@@ -167,6 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     measure.add_argument("--characters", type=int, default=200_000, help="of each kind of text")
     measure.add_argument("models", type=Path, nargs="+")
     measure.set_defaults(run=_measure)
+    samples = commands.add_parser("samples")
+    samples.add_argument("model", type=Path)
+    samples.set_defaults(run=_samples)
     arguments = parser.parse_args(argv)
     try:
         arguments.run(arguments)

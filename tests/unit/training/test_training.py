@@ -151,7 +151,7 @@ def test_from_texts_to_a_model_that_loads(tmp_path: Path, capsys) -> None:
     plan.write_text(
         'name = "toy"\n[model]\nvocab_size = 300\nhidden_size = 16\nintermediate_size = 32\n'
         "num_hidden_layers = 2\nnum_attention_heads = 2\nnum_key_value_heads = 1\n"
-        "max_position_embeddings = 32\n[schedule]\nsteps = 12\nwindows = 4\ncontext = 16\n"
+        "max_position_embeddings = 160\n[schedule]\nsteps = 12\nwindows = 4\ncontext = 16\n"
         '[[text]]\nname = "tales"\npath = "tales.txt"\nheld_out = 10\nmeasure_as = "tales"\n'
     )
     common = ["--plan", str(plan), "--work", str(work)]
@@ -165,6 +165,8 @@ def test_from_texts_to_a_model_that_loads(tmp_path: Path, capsys) -> None:
     assert main(["export", *common, "--out", str(out)]) == 0
     assert main(["measure", "--work", str(work), str(out)]) == 0
     assert "bits a byte" in capsys.readouterr().out
+    assert main(["samples", str(out)]) == 0
+    assert capsys.readouterr().out.count("- **") == 40
     model = load_local(out, id="toy")
     assert model.tokenizer.eos_ids == {0}
     assert model.tokenizer.encode("the fox") == model.tokenizer.encode_continuation("the fox")
