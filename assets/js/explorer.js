@@ -23,6 +23,7 @@ function mountGradio(element, { watch, props, trigger, onToken, config }) {
     onBusy: showBusy,
     // The preset in the form no longer says what the lanes are.
     onOwnLanes: () => trigger("edit"),
+    onAsk: () => press("gx-ask"),
     onRemoved: () => prunePlot(stage),
     onToken,
     onCursor: (index) => showPlotCursor(index),
@@ -121,6 +122,9 @@ window.Explorer = {
   },
   /** Why stages and parameters do nothing, as the editor says it. */
   reasons: { muted: mutedReasons, idle: idleReasons },
+  /** What the inspector asks the server, and what came back. */
+  question: () => (current ? current.questions.next : "{}"),
+  answer: (text) => current && current.questions.answer(text),
   stopping: () => current && current.stopping(),
   settled: () => current && current.settled(),
   /** Sets the lanes of a preset; "custom" is what is there. */

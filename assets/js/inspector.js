@@ -77,9 +77,18 @@ async function copyText(text) {
 }
 
 class Inspector {
-  constructor(onUnpin, onFind) {
+  /**
+   * @param {function(object)} onUnpin
+   * @param {function(object)} onFind
+   * @param {(function(object, function(object)))|null} ask asks the server; null on a saved page
+   */
+  constructor(onUnpin, onFind, ask = null) {
     this.onUnpin = onUnpin;
     this.onFind = onFind;
+    this.ask = ask;
+    this.showsStages = false;
+    this.orders = new WeakMap();
+    this.waterfalls = [];
     this.finds = [];
     this.pins = make("div", { class: "gx-pins" });
     this.root = make(
@@ -92,6 +101,9 @@ class Inspector {
 
   /** @param {Array<{token: object, index: number, title: string, colour: number}>} pins at most two */
   draw(pins) {
+    for (const waterfall of this.waterfalls) waterfall.close();
+    this.waterfalls = [];
+    this.shown = pins;
     this.pins.dataset.count = pins.length;
     if (pins.length === 0) {
       this.pins.replaceChildren(this.makeGuide());
@@ -172,8 +184,37 @@ class Inspector {
         ),
         makeBars(pin.token),
       ),
+      this.makeStages(pin),
     );
     root.style.setProperty("--gx-lane", laneColour(pin.colour));
     return root;
+  }
+
+  /** Stage by stage, on demand; it stays open while one walks through the tokens. */
+  makeStages(pin) {
+    if (!this.ask || !pin.place || pin.place.stages.length === 0) return null;
+    const toggle = make("button", {
+      class: "gx-button gx-quiet gx-stages-toggle",
+      type: "button",
+      text: "Stage by stage",
+      "aria-expanded": this.showsStages ? "true" : "false",
+      onclick: () => {
+        this.showsStages = !this.showsStages;
+        this.draw(this.shown);
+        const again = this.pins.querySelector(".gx-stages-toggle");
+        if (again) again.focus();
+      },
+    });
+    const box = make("section", { "aria-label": "Stage by stage" }, toggle);
+    if (this.showsStages) {
+      const waterfall = new Waterfall(pin.place, {
+        ask: this.ask,
+        order: this.orders.get(pin.place.run),
+        onOrder: (order) => this.orders.set(pin.place.run, order),
+      });
+      this.waterfalls.push(waterfall);
+      box.append(waterfall.root);
+    }
+    return box;
   }
 }

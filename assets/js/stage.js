@@ -21,6 +21,7 @@ class Stage {
     this.pending = null;
     this.frame = 0;
     this.cursor = new Cursor(this);
+    this.questions = new Questions(() => this.options.onAsk && this.options.onAsk());
     this.build();
     this.setColour(memory.get("colour", "surprisal"));
     this.toolbar.setTall(memory.get("tall", "no") === "yes");
@@ -40,6 +41,7 @@ class Stage {
     this.inspector = new Inspector(
       (pin) => this.cursor.unpin(pin.source),
       (find) => this.openFind(find),
+      this.readOnly || !this.options.onAsk ? null : (question, onAnswer) => this.questions.ask(question, onAnswer),
     );
     this.table = new MetricTable();
     this.chart = this.options.chart ? new LineChart() : null;
@@ -331,9 +333,27 @@ class Stage {
         title: pin.lane.words(),
         colour: pin.lane.colour,
         source: pin,
+        place: this.placeOf(pin),
       })),
     );
     if (this.options.onCursor) this.options.onCursor(pins.length ? pins[pins.length - 1].index : null);
+  }
+
+  /** Where a pinned token stands, for the server, and the stages before its choice. */
+  placeOf({ lane, index }) {
+    let stages = [];
+    try {
+      stages = this.catalog.parse(lane.run.spec).filter((stage) => !this.catalog.isChooser(stage.name));
+    } catch {
+      // A spec of another version of the catalogue.
+    }
+    return {
+      run: lane.run,
+      lane: this.run.lanes.indexOf(lane.run),
+      index,
+      token: lane.run.tokens[index].t,
+      stages: stages.map((stage) => ({ title: this.catalog.title([stage]) })),
+    };
   }
 
   drawTable() {

@@ -27,6 +27,7 @@ SCRIPTS = (
     "editor",
     "lane",
     "bars",
+    "waterfall",
     "inspector",
     "finds",
     "metrics",
@@ -36,7 +37,7 @@ SCRIPTS = (
     "stage",
     "explorer",
 )
-STYLES = ("base", "lanes", "tokens", "inspector", "editor", "tables")
+STYLES = ("base", "lanes", "tokens", "inspector", "waterfall", "editor", "tables")
 
 
 def json_for_script(value: object) -> str:

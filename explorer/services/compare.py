@@ -23,6 +23,7 @@ from explorer.services.presets import EXAMPLES, PRESETS
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
+from explorer.services.token_stages import Asked, TokenStages
 
 MAX_PROMPT_CHARS = 200_000
 MAX_TOP = 50
@@ -81,6 +82,7 @@ class Services:
         self.pool = pool
         self.default_model = settings.model
         self._sessions = Sessions()
+        self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
 
     def catalog_json(self) -> list[dict[str, object]]:
@@ -316,6 +318,30 @@ class Services:
         name = model or self.default_model
         self._allow(name)
         return to_entry(score(self.pool.get(name), text))
+
+    def token_stages(
+        self, session: str, lane: int, index: int, token_id: int, order: tuple[int, ...] = ()
+    ) -> dict[str, object]:
+        """What each stage of a lane did at one token of the session's latest run.
+
+        Args:
+            session: whose.
+            lane: place of the lane.
+            index: place of the token.
+            token_id: what stands there; a search may have changed its mind since.
+            order: places of the lane's stages in the order to try; () is as they ran.
+
+        Raises:
+            NotCapable: where that token is not there any more.
+        """
+        result = self._sessions.latest(session)
+        traces = () if result is None else result.traces
+        steps = traces[lane].steps if 0 <= lane < len(traces) else ()
+        if result is None or not 0 <= index < len(steps) or steps[index].token_id != token_id:
+            raise NotCapable("This token is not kept any more.", "Run again and pin another.")
+        model = self.pool.ready(traces[lane].model.id)
+        asked = Asked(traces[lane], index, order, result.max_new_tokens)
+        return self._token_stages.rows(asked, model)
 
     def stop(self, session: str) -> None:
         """End a session's run within a token; everything made stays."""

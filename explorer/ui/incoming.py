@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -65,6 +66,21 @@ def whole(value: Any, name: str, meaning: str) -> int:
     if not is_number or not math.isfinite(value) or value != int(value):
         raise InvalidParams(f"{name} is {shown(value)}.", f"Give a whole number: {meaning}.")
     return int(value)
+
+
+def question(value: Any) -> dict[str, Any]:
+    """What the page's script asks, as JSON.
+
+    Raises:
+        InvalidParams: for anything else.
+    """
+    try:
+        asked = json.loads(text(value, "The question"))
+    except json.JSONDecodeError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise InvalidParams(f"The question is {shown(value)}.", "Reload the page.")
+    return asked
 
 
 def seed(value: Any, name: str) -> int:

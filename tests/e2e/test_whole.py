@@ -168,6 +168,24 @@ def test_a_loop_is_found_told_and_can_end_a_lane(
     expect(steps.lane(page, 0)).to_contain_text("period 37")
 
 
+def test_stage_by_stage_asks_the_model_again_also_while_it_runs(
+    open_page: Callable[..., Page], whole_url: str
+) -> None:
+    page = open_page(whole_url)
+    page.evaluate("Explorer.setSpecs(['temperature:temperature=2+top_k:k=5', 'beam:width=3'])")
+    steps.start(page, prompt=PROMPT, tokens=900)
+    steps.wait_for_tokens(page, 30)
+    steps.token(page, 0, 4).click()
+    page.get_by_role("button", name="Stage by stage").click()
+    words = page.locator(".gx-stage-words")
+    expect(words).to_contain_text("Recomputed by the model.", timeout=15_000)
+    expect(page.locator(".gx-waterfall tbody tr").nth(1)).to_contain_text("5")
+    page.click("#gx-stop")
+    steps.wait_until_done(page)
+    page.get_by_role("button", name="Move top-k k=5 up").click()
+    expect(words).to_contain_text("In this order ancestral")
+
+
 CLIENT = """
 import json, sys
 from gradio_client import Client

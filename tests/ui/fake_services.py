@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.decoders.spec import parse
 from explorer.render.export_html import export_page
 from explorer.render.figures import LaneSeries
 from explorer.services.catalog_view import catalog_json
@@ -165,6 +166,32 @@ class FakeServices:
                 ) + line(done=True, seed=str(canned.seed), elapsed_s=round(now - started, 2))
                 break
         yield Frame(text, curves.series(), f"{number} tokens a lane")
+
+    def token_stages(
+        self, session: str, lane: int, index: int, token_id: int, order: tuple[int, ...] = ()
+    ) -> dict[str, object]:
+        """Rows in the order asked for; the numbers follow no model."""
+        chain = parse(self.requests[-1].specs[lane])
+        places = order or tuple(range(len(chain.processors)))
+        rows = [
+            {
+                "stage": place,
+                "title": chain.processors[place].info.title,
+                "tokens": [90 - 30 * i, 90 - 30 * i],
+                "cut": [0.25, 0.25],
+                "before": [3.0 - i, 3.0 - i],
+                "after": [2.0 - i, 2.0 - i],
+                "kl": [0.3, 0.3],
+                "runner_up": i == 1,
+            }
+            for i, place in enumerate(places)
+        ]
+        moved = replace(chain, processors=tuple(chain.processors[i] for i in places))
+        return {
+            "exact": True, "order": list(places), "spec": moved.canonical,
+            "chooser": chain.chooser.info.title, "runner_up": " <b>lamp",
+            "taken": {"t": token_id, "x": " door"}, "rows": rows,
+        }  # fmt: skip
 
     def export(self, session: str, kind: str) -> Path:
         text = self._texts.get(session)

@@ -178,3 +178,28 @@ def test_the_policy_names_no_other_server_for_content() -> None:
     frames = directives.pop("frame-ancestors")
     assert "huggingface.co" in frames
     assert not any("http" in value for value in directives.values())
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("", "The question is"),
+        ("[1]", "The question is"),
+        ('{"ticket": 4, "lane": "x", "index": 0, "token": 1, "order": []}', "'lane'"),
+        ('{"ticket": 4, "lane": 0, "index": 0.5, "token": 1, "order": []}', "'index'"),
+        ('{"ticket": 4, "lane": 0, "index": 0, "token": 1}', "'order'"),
+        ('{"ticket": 4, "lane": 0, "index": 0, "token": 1, "order": ["a"]}', "'order'"),
+    ],
+)
+def test_a_question_that_cannot_be_meant_is_answered_in_words(services, asked, words) -> None:
+    answer = json.loads(CompareEvents(services).token_stages(Request(), asked))
+    assert words in answer["error"]["message"]
+
+
+def test_an_answer_carries_the_ticket_of_its_question(services) -> None:
+    events = CompareEvents(services)
+    list(events.run(Request(), "scripted", *VALUES[:2], "top_k:k=5+min_p:p=0.1", *VALUES[3:]))
+    question = {"ticket": 7, "lane": 0, "index": 0, "token": 1, "order": [1, 0]}
+    answer = json.loads(events.token_stages(Request(), json.dumps(question)))
+    assert answer["ticket"] == 7
+    assert answer["spec"] == "min_p:p=0.1+top_k:k=5"

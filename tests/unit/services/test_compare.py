@@ -280,3 +280,31 @@ def test_an_empty_prompt_is_warned_of_with_a_tokenizer_that_begins_by_itself(
         assert (empty.tokens, empty.bos) == (1, "yes")
     filled = services.inspect_prompt("scripted", "abc", template, 5)
     assert not [x for x in filled.warnings if "is empty" in x]
+
+
+def test_stage_by_stage_of_a_live_and_of_a_finished_run() -> None:
+    services = services_with(slow_model())
+    frames = services.run("tab", request("top_k:k=4+min_p:p=0.1", max_new_tokens=60))
+    text = run_until_tokens(frames)
+    token = next(json.loads(x) for x in text.splitlines() if '"i":1,' in x)
+    live = services.token_stages("tab", 0, 1, token["t"])
+    assert live["exact"]
+    list(frames)
+    assert services.token_stages("tab", 0, 1, token["t"]) == live
+    swapped = services.token_stages("tab", 0, 1, token["t"], (1, 0))
+    assert swapped["spec"] == "min_p:p=0.1+top_k:k=4"
+    services.pool._slots.clear()
+    assert services.token_stages("tab", 0, 1, token["t"])["exact"] is False
+
+
+@pytest.mark.parametrize(
+    ("lane", "index", "wrong"), [(9, 0, 0), (0, 900, 0), (-1, 0, 0), (0, 0, 1)]
+)
+def test_stage_by_stage_of_a_token_that_is_not_there_is_refused(lane, index, wrong) -> None:
+    services = services_with(slow_model(0))
+    with pytest.raises(NotCapable, match="not kept any more"):
+        services.token_stages("tab", 0, 0, 1)
+    *_, last = services.run("tab", request("top_k:k=4", max_new_tokens=3))
+    first = next(json.loads(x) for x in last.ndjson.splitlines() if '"i":0,' in x)
+    with pytest.raises(NotCapable, match="not kept any more"):
+        services.token_stages("tab", lane, index, first["t"] + wrong)
