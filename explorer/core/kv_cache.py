@@ -141,6 +141,15 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # its __init
             self.values = self._value_store.drop_last(tokens)
 
 
+def cache_argument(model: PreTrainedModel) -> str:
+    """The name under which a model's forward takes its cache, and its answer holds it.
+
+    transformers 5.24 renamed it and warns of the old name; 5.23 knows only that.
+    """
+    takes = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in takes else "past_key_values"
+
+
 def new_cache(model: PreTrainedModel) -> DynamicCache:
     """The cache that suits the model's layers.
 
@@ -205,6 +214,7 @@ class KVBatch:
         # A few models compute the logits of every position, whatever they are asked for.
         takes = inspect.signature(model.forward).parameters
         self._can_keep = "logits_to_keep" in takes
+        self._cache_name = cache_argument(model)
 
     @property
     def rows(self) -> int:
@@ -286,13 +296,13 @@ class KVBatch:
     def forward(self, token_ids: Sequence[Sequence[int]], keep: int = 1) -> Tensor:
         """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""
         ids = torch.tensor(token_ids, device=self._model.device)
-        options = {"logits_to_keep": keep} if self._can_keep else {}
+        options: dict[str, object] = {self._cache_name: self._cache, "use_cache": True}
+        if self._can_keep:
+            options["logits_to_keep"] = keep
         if self._keeps_layers:
             options["output_hidden_states"] = True
         with self._lock, torch.inference_mode():
-            answer = self._model(
-                input_ids=ids, past_key_values=self._cache, use_cache=True, **options
-            )
+            answer = self._model(input_ids=ids, **options)
             logits: Tensor = answer.logits[:, -keep:].float()
         if self._keeps_layers:
             self._take_layers(answer.hidden_states)

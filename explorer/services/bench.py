@@ -18,6 +18,7 @@ from explorer.core import engine
 from explorer.core.distribution import entropy_and_varentropy, log_normalise, rank
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
+from explorer.core.kv_cache import cache_argument
 from explorer.core.recorder import Recorder
 from explorer.services.generation import Run, RunOptions
 
@@ -80,11 +81,11 @@ def explorer_run(model: ModelHandle, tokens: int) -> Run:
 def bare_loop(module: Any, prompt_ids: Sequence[int], rows: int, tokens: int) -> None:
     """What anyone would write: eight rows, one forward a token, argmax, nothing recorded."""
     ids = torch.tensor([list(prompt_ids)] * rows)
-    cache = None
+    cache, name = None, cache_argument(module)
     with torch.inference_mode():
         for _ in range(tokens):
-            answer = module(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache = answer.past_key_values
+            answer = module(input_ids=ids, **{name: cache}, use_cache=True, logits_to_keep=1)
+            cache = getattr(answer, name)
             ids = answer.logits[:, -1].argmax(dim=-1, keepdim=True)
 
 
