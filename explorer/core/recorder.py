@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypedDict, Unpack
 
 from explorer.core.decoder import Leaf, Verdict
@@ -53,6 +54,7 @@ class LaneRecord:
         reason: why it stopped, or None.
         elapsed_s: seconds from the run's start to its latest token.
         leaves: rows that are complete, or that were alive when the lane stopped.
+        alive: numbers of the rows of the latest column that go on; () once it has stopped.
     """
 
     steps: list[TokenStep] = field(default_factory=list)
@@ -61,6 +63,7 @@ class LaneRecord:
     reason: StopReason | None = None
     elapsed_s: float = 0.0
     leaves: list[TokenStep] = field(default_factory=list)
+    alive: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class Recorder:
             by_lane.setdefault(step.lane, []).append(step)
         for lane, steps in by_lane.items():
             self._grow(lane, steps, column)
+        for lane, record in enumerate(self.lanes):
+            record.alive = column.alive_rows.get(lane, ())
         for end in column.ended:
             if end.row is not None:
                 leaf = self._tree[end.lane][column.index - 1, end.row]
@@ -226,6 +231,17 @@ class Recorder:
         while path[-1].index > 0:
             path.append(self._tree[lane][path[-1].index - 1, path[-1].parent_row])
         return path[::-1]
+
+    def grown(self, lane: int, known: int, most: int) -> list[TokenStep]:
+        """Steps of all rows of a lane, those given up included, in the order they were made.
+
+        Args:
+            lane: which.
+            known: how many of them the caller has.
+            most: give no more than so many in all.
+        """
+        with self._lock:
+            return list(islice(self._tree[lane].values(), known, most))
 
     def hypotheses(self, lane: int) -> tuple[Hypothesis, ...]:
         """Complete rows of a lane that keeps several, best first; () for a single row."""

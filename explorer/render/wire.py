@@ -31,6 +31,26 @@ class LaneHeader:
     title: str
     paper: str
     muted: tuple[str, ...]
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNews:
+    """What a lane of several rows has gained since the last line.
+
+    Attributes:
+        steps: new ones of all rows, those given up included, in the order they were made.
+        alive: numbers of the rows of the latest column that go on.
+        leaves: rows that are complete, each with whether it ended by itself.
+        best: the last step of the row that the lane shows, or None.
+        is_cut: the lane has more than is told of it.
+    """
+
+    steps: tuple[TokenStep, ...]
+    alive: tuple[int, ...]
+    leaves: tuple[tuple[TokenStep, bool], ...]
+    best: TokenStep | None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +100,33 @@ class WireWriter:
                 "k": header.top,
                 "max_new_tokens": header.max_new_tokens,
                 "lanes": [
-                    {"spec": x.spec, "title": x.title, "paper": x.paper, "muted": list(x.muted)}
+                    {
+                        "spec": x.spec,
+                        "title": x.title,
+                        "paper": x.paper,
+                        "muted": list(x.muted),
+                        "rows": x.rows,
+                    }
                     for x in header.lanes
                 ],
             }
         )
+
+    def tree(self, lane: int, news: TreeNews) -> str:
+        """A line for what the rows of a lane have gained."""
+        tree: dict[str, object] = {
+            "n": [
+                [s.index, s.row, s.parent_row, self._piece(s.token_id)[0], _short(s.score)]
+                for s in news.steps
+            ],
+            "alive": list(news.alive),
+            "leaves": [[s.index, s.row, _short(s.score), int(done)] for s, done in news.leaves],
+        }
+        if news.best is not None:
+            tree["best"] = [news.best.index, news.best.row]
+        if news.is_cut:
+            tree["cut"] = 1
+        return line({"l": lane, "tree": tree})
 
     def tokens(self, lane: int, steps: Sequence[TokenStep]) -> str:
         """A line for each new token of a lane."""
@@ -169,6 +211,10 @@ def error_line(message: str, hint: str) -> str:
 def done_line(seed: int, elapsed_s: float) -> str:
     """Nothing more will come."""
     return line({"done": True, "seed": str(seed), "elapsed_s": round(elapsed_s, 3)})
+
+
+def _short(score: float | None) -> float | None:
+    return None if score is None or not math.isfinite(score) else round(score, 4)
 
 
 def _null(logprob: float) -> float | None:

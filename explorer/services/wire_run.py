@@ -12,6 +12,9 @@ from explorer.core.types import Loop, StopReason, TokenStep, Trace
 from explorer.render import wire
 from explorer.services.generation import Run
 
+MAX_TREE_STEPS = 6_000
+"""Steps of all rows of a lane that the page is told of: some 250 kB a lane."""
+
 Metrics = dict[str, float | int | str | None]
 
 
@@ -22,6 +25,7 @@ class _Sent:
     steps: list[TokenStep] = field(default_factory=list)
     loops: int = 0
     ended: bool = False
+    tree: int = 0
 
 
 class WireRun:
@@ -35,6 +39,7 @@ class WireRun:
         self._run = run
         self._writer = wire.WireWriter(run.model.tokenizer)
         self._lanes = [_Sent() for _ in run.chains]
+        self._widths = widths(run)
         self.rewrote = False
         """True once a lane took tokens back: the lines so far hold some that are gone."""
 
@@ -51,7 +56,8 @@ class WireRun:
                 top=run.options.top,
                 max_new_tokens=run.options.max_new_tokens,
                 lanes=tuple(
-                    wire.LaneHeader(c.canonical, c.title, c.sources, c.muted) for c in run.chains
+                    wire.LaneHeader(c.canonical, c.title, c.sources, c.muted, rows)
+                    for c, rows in zip(run.chains, self._widths, strict=True)
                 ),
             )
         )
@@ -77,6 +83,11 @@ class WireRun:
         parts.append(self._writer.tokens(lane, steps[kept:]))
         sent.steps += steps[kept:]
         parts.append(self._loops(lane, record))
+        if self._widths[lane] > 1:
+            news = tree_news(self._run, lane, sent.tree)
+            sent.tree += len(news.steps)
+            if news.steps or record.reason is not None:
+                parts.append(self._writer.tree(lane, news))
         if metrics or record.reason is not None:
             rate = self._run.recorder.rate(lane)
             row = lane_metrics(record.steps, record.loops, record.reason, rate)
@@ -93,6 +104,29 @@ class WireRun:
             return ""
         self._lanes[lane].loops = mark
         return wire.loops_line(lane, record.loops)
+
+
+def widths(run: Run) -> tuple[int, ...]:
+    """Most rows each lane of a run holds at once."""
+    return tuple(chain.build().width for chain in run.chains)
+
+
+def tree_news(run: Run, lane: int, known: int) -> wire.TreeNews:
+    """What the rows of a lane have gained, within `MAX_TREE_STEPS`.
+
+    Args:
+        run: whose lane it is.
+        lane: which.
+        known: how many of its steps were told before.
+    """
+    record, eos_ids = run.recorder.lanes[lane], run.recorder.facts.eos_ids
+    steps = tuple(run.recorder.grown(lane, known, MAX_TREE_STEPS))
+    is_cut = known + len(steps) >= MAX_TREE_STEPS
+    last = steps[-1].index if steps else -1
+    # Rows that are not told of cannot be said to be alive.
+    alive = () if is_cut and record.steps and record.steps[-1].index > last else record.alive
+    leaves = tuple((leaf, leaf.token_id in eos_ids) for leaf in record.leaves)
+    return wire.TreeNews(steps, alive, leaves, record.steps[-1] if record.steps else None, is_cut)
 
 
 def _shared(sent: Sequence[TokenStep], steps: Sequence[TokenStep]) -> int:
@@ -119,11 +153,13 @@ def closed_lines(run: Run, header: str, traces: Sequence[Trace], closing: str) -
         closing: the lines that end it.
     """
     writer = wire.WireWriter(run.model.tokenizer)
-    parts = [header]
+    parts, many = [header], widths(run)
     for lane, trace in enumerate(traces):
         parts.append(writer.tokens(lane, trace.steps))
         if trace.loops:
             parts.append(wire.loops_line(lane, trace.loops))
+        if many[lane] > 1:
+            parts.append(writer.tree(lane, tree_news(run, lane, 0)))
         rate = trace.timing.get("tokens_per_s") or None
         row = lane_metrics(trace.steps, trace.loops, trace.stop_reason, rate)
         parts += [wire.metrics_line(lane, row), wire.end_line(lane, trace.stop_reason)]
