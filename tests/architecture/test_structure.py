@@ -18,7 +18,7 @@ from explorer.processors import ALL as PROCESSORS
 
 ROOT = Path(explorer.__file__).parent.parent
 SOURCES = sorted((ROOT / "explorer").rglob("*.py"))
-HEADLESS = ("core", "processors", "decoders", "analyzers", "render", "services", "cli")
+HEADLESS = ("core", "processors", "decoders", "analyzers", "latent", "render", "services", "cli")
 
 
 def modules(package: str) -> list[str]:
