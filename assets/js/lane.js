@@ -51,13 +51,21 @@ class Lane {
     );
     this.counts = make("p", { class: "gx-counts" });
     this.note = make("p", { class: "gx-note" });
+    this.treeButton = make("button", {
+      class: "gx-button gx-quiet gx-tree-button",
+      type: "button",
+      text: "Tree",
+      title: "All rows this method holds: what goes on, what ended, what was given up",
+      onclick: () => this.stage.onTree(this),
+    });
+    this.treeButton.hidden = true;
     this.root = make(
       "article",
       { class: "gx-lane", id: this.id, "aria-labelledby": `${this.id}-title` },
       this.head,
       this.body,
       make("div", { class: "gx-spark-box" }, make("span", { class: "gx-spark-label", text: `entropy, 0 to ${PALETTE.tops.entropy} bits` }), this.spark.svg),
-      make("footer", { class: "gx-lane-foot" }, this.counts, this.note),
+      make("footer", { class: "gx-lane-foot" }, this.counts, this.treeButton, this.note),
     );
     this.root.gxLane = this;
   }
@@ -183,6 +191,7 @@ class Lane {
     setText(this.blank, tokens.length || (this.run && this.run.end) ? "" : waiting || this.emptyWords());
     if (!this.run) {
       setText(this.counts, "");
+      this.treeButton.hidden = true;
       setText(this.note, "");
       return;
     }
@@ -191,6 +200,7 @@ class Lane {
     const speed = this.run.metrics && this.run.metrics.tokens_per_s;
     if (isNumber(speed)) words.push(`${speed.toFixed(1)} tokens/s`);
     setText(this.counts, words.join(" · "));
+    this.treeButton.hidden = !(this.run.rows > 1);
     this.counts.title = this.run.end ? stopSentence(this.run.end) : "";
     const loop = this.run.loops[this.run.loops.length - 1];
     setText(this.note, loop ? `⟲ ${formatLoop(loop)}` : this.meanWords(tokens));

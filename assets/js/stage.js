@@ -43,6 +43,7 @@ class Stage {
       (find) => this.openFind(find),
       this.readOnly || !this.options.onAsk ? null : (question, onAnswer) => this.questions.ask(question, onAnswer),
     );
+    this.tree = new TreePanel(() => this.onTree(null));
     this.table = new MetricTable();
     this.chart = this.options.chart ? new LineChart() : null;
     this.card = new HoverCard();
@@ -51,6 +52,7 @@ class Stage {
       this.toolbar.root,
       this.strip.root,
       this.grid,
+      this.tree.root,
       this.inspector.root,
       ...(this.chart ? [this.chart.root] : []),
       this.table.root,
@@ -149,6 +151,15 @@ class Stage {
     this.ownLanes();
   }
 
+  /** Shows a lane's tree of rows, or hides the one that is shown. */
+  onTree(lane) {
+    const before = this.tree.lane;
+    this.tree.show(lane === before ? null : lane);
+    for (const one of this.lanes) one.treeButton.setAttribute("aria-pressed", one === this.tree.lane ? "true" : "false");
+    if (this.tree.lane) this.tree.root.scrollIntoView({ block: "nearest" });
+    else if (before && before.root.isConnected) before.treeButton.focus({ preventScroll: true });
+  }
+
   /** Somebody changed the lanes by hand. */
   ownLanes() {
     if (this.options.onOwnLanes) this.options.onOwnLanes();
@@ -216,6 +227,8 @@ class Stage {
     this.grid.dataset.count = this.lanes.length;
     this.toolbar.showLaneCount(this.lanes.length, MAX_LANES);
     if (!this.lanes.includes(this.active)) this.active = this.lanes[0];
+    const treeGone = this.tree.lane && (!this.lanes.includes(this.tree.lane) || (this.tree.lane.run && !(this.tree.lane.run.rows > 1)));
+    if (treeGone) this.tree.show(null);
     this.arrange();
     this.cursor.prune();
     this.drawStrip();
@@ -291,6 +304,7 @@ class Stage {
       this.cursor.ensureTabStop();
       this.settle();
     }
+    this.tree.refresh();
     this.drawTable();
     this.drawStrip();
     this.showRun();

@@ -6,7 +6,7 @@ function noChanges() {
 }
 
 function newLane(info) {
-  return { ...info, tokens: [], loops: [], metrics: null, end: null };
+  return { ...info, tokens: [], loops: [], metrics: null, end: null, tree: null };
 }
 
 /** What a value is a part of; a whole run is known by its first line, which holds its id. */
@@ -119,6 +119,9 @@ class Run {
     } else if (entry.cut !== undefined) {
       lane.tokens.length = Math.min(lane.tokens.length, entry.cut);
       change.from = Math.min(change.from, entry.cut);
+    } else if (entry.tree) {
+      lane.tree = lane.tree || new RowTree();
+      lane.tree.add(entry.tree);
     } else if (entry.loops) {
       lane.loops = entry.loops;
       change.loops = true;

@@ -15,6 +15,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # Joined in this order into one function scope: a file may use what stands in those before it.
 SCRIPTS = (
     "format",
+    "tree",
     "wire",
     "tokens",
     "sparkline",
@@ -37,7 +38,7 @@ SCRIPTS = (
     "stage",
     "explorer",
 )
-STYLES = ("base", "lanes", "tokens", "inspector", "waterfall", "editor", "tables")
+STYLES = ("base", "lanes", "tokens", "tree", "inspector", "waterfall", "editor", "tables")
 
 
 def json_for_script(value: object) -> str:
