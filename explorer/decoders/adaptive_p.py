@@ -87,6 +87,9 @@ INFO = StageInfo(
     look_for="After a certain token the aim drops, after a wild one it rises: the probabilities "
     "taken swing around the target.",
     source="MrJackSpade, Adaptive-P, llama.cpp pull request 17927, 2026",
+    formula=r"z'_v = 5 - 10 \, \frac{d_v^2}{1 + d_v}, \quad "
+    r"d_v = \frac{|p(v) - t|}{0.3}, \quad "
+    r"t = 2 \cdot \text{target} - \overline{p(x)}",
     params=AdaptivePParams,
     build=build,
     draws=True,

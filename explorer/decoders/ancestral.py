@@ -42,6 +42,7 @@ INFO = StageInfo(
     summary="Pure sampling: draws every token from the model's own law, with nothing cut.",
     look_for="Mean surprisal close to mean entropy: as surprising as the model expects.",
     source="The definition of sampling from an autoregressive model",
+    formula=r"x \sim p",
     params=AncestralParams,
     build=build,
     draws=True,

@@ -158,6 +158,8 @@ INFO = StageInfo(
     look_for="The text on screen may change its past: another prefix took the lead. On open-ended "
     "prompts it loops sooner than greedy.",
     source="Lowerre, The Harpy Speech Recognition System, 1976; Wu et al., arXiv:1609.08144",
+    formula=r"\text{keep the } w \text{ rows of largest } s(x) = \sum_t \log p(x_t \mid x_{<t}), "
+    r"\quad \text{return } \arg\max_x \, s(x) / |x|^{\lambda}",
     params=BeamParams,
     build=build,
 )

@@ -54,6 +54,9 @@ INFO = StageInfo(
     "change the seed.",
     source="transformers, do_sample with num_beams; Vieira, Gumbel-max trick and weighted "
     "reservoir sampling, 2014",
+    formula=r"\text{draw } w \text{ children with probability } \propto e^{s(x)} "
+    r"\text{ without replacement}, "
+    r"\quad \text{return } \arg\max_x \, s(x) / |x|^{\lambda}",
     params=BeamSamplingParams,
     build=build,
     draws=True,

@@ -218,6 +218,8 @@ INFO = StageInfo(
     "seldom the same.",
     source="Stiennon et al., arXiv:2009.01325; Kang et al., Self-Certainty, arXiv:2502.18581; "
     "Kumar and Byrne, Minimum Bayes-Risk Decoding, 2004",
+    formula=r"\arg\max_{i \le n} \, r(x^{(i)}), \quad x^{(i)} \sim p, "
+    r"\quad \text{for example } r(x) = \frac{1}{|x|} \sum_t \text{KL}(U \,\|\, p_t)",
     params=BestOfNParams,
     build=build,
     draws=True,

@@ -205,6 +205,8 @@ INFO = StageInfo(
     summary="A beam that must work given phrases into the text, where they fit best.",
     look_for="The tree keeps a branch for every stage of the phrase; watch where it is let in.",
     source="Post and Vilar, Fast Lexically Constrained Decoding, arXiv:1804.06609",
+    formula=r"\arg\max_x \, s(x) / |x|^{\lambda} "
+    r"\quad \text{over } x \text{ that hold every phrase}",
     params=ConstrainedBeamParams,
     build=build,
 )

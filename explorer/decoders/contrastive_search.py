@@ -132,6 +132,8 @@ INFO = StageInfo(
     look_for="No chance in it and yet no loops: where greedy would repeat, the degeneration of "
     "the repeated token is near 1 and another wins.",
     source="Su et al., A Contrastive Framework for Neural Text Generation, arXiv:2202.06417",
+    formula=r"x = \arg\max_{v \in \text{top } k} \; "
+    r"(1 - \alpha) \, p(v) - \alpha \max_{j} \cos(h_v, h_j)",
     params=ContrastiveSearchParams,
     build=build,
     layers=True,

@@ -133,6 +133,8 @@ INFO = StageInfo(
     look_for="In the tree the groups part at the first token; without the penalty they would be "
     "one and the same.",
     source="Vijayakumar et al., Diverse Beam Search, arXiv:1610.02424",
+    formula=r"s_g(x) = \sum_t \log p(x_t \mid x_{<t}) "
+    r"- \lambda \cdot \#\{ \text{rows of groups before } g \text{ that took } x_t \}",
     params=DiverseBeamParams,
     build=build,
     idle=(Idle(("diversity",), "groups", "there is no other group to differ from.", when=(1,)),),

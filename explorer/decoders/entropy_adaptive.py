@@ -100,6 +100,9 @@ INFO = StageInfo(
     summary="Greedy where the model is sure, warm where it is not, by entropy and varentropy.",
     look_for="The note of each token names its mood: sure, split, open or lost; few are lost.",
     source="xjdr and doomslide, entropix, 2024",
+    formula=r"q \propto p^{1 / (1 + c \cdot \text{heat})}, \quad "
+    r"c \in \{ 0, \tfrac{1}{2}, 1, \tfrac{3}{2} \} "
+    r"\text{ by entropy and varentropy of } p",
     params=EntropyAdaptiveParams,
     build=build,
     draws=True,

@@ -98,6 +98,7 @@ INFO = StageInfo(
     look_for="The key's values of the chosen tokens crowd near 1; surprisal and rank look like "
     "those of pure sampling.",
     source="Kuditipudi et al., Robust Distortion-free Watermarks, arXiv:2307.15593",
+    formula=r"x_t = \arg\max_v \; u_{t,v}^{1 / p(v)}, \quad u \text{ from the key}",
     params=ExpWatermarkParams,
     build=build,
     draws=True,

@@ -43,6 +43,7 @@ INFO = StageInfo(
     summary="Always takes the likeliest token: no chance, temperature zero.",
     look_for="Low surprisal throughout, and sooner or later a loop.",
     source="The zero-temperature limit of sampling; folklore",
+    formula=r"x = \arg\max_v \, p(v)",
     params=GreedyParams,
     build=build,
 )

@@ -75,6 +75,8 @@ INFO = StageInfo(
     look_for="Two lanes with the same key and seed say the same; to a reader without the key it "
     "is sampling.",
     source="Kuditipudi et al., Robust Distortion-free Watermarks, arXiv:2307.15593",
+    formula=r"x_t = \text{the first token in the key's order with } "
+    r"\sum_{v \le x_t} p(v) > u_t, \quad u_t \text{ from the key}",
     params=ItsWatermarkParams,
     build=build,
     draws=True,

@@ -134,6 +134,8 @@ INFO = StageInfo(
     "first token whose box you left.",
     source="Celotti, Brodeur, Rouat, AriEL: Volume Coding for Sentence Generation, "
     "arXiv:2003.13600",
+    formula=r"x_t = \min \{ v : C(v) > c_j \}, "
+    r"\quad c_j \leftarrow \frac{c_j - C(x_t - 1)}{p(x_t)}, \quad j = t \bmod d",
     params=LatentPointParams,
     build=build,
     draws=True,

@@ -142,6 +142,8 @@ INFO = StageInfo(
     look_for="Mean surprisal of the lane comes to lie at tau whatever the prompt; mu climbs where "
     "the text is dull and falls after a wild token.",
     source="Basu et al., Mirostat, arXiv:2007.14966",
+    formula=r"q(v) \propto p(v) \, [\, -\log_2 p(v) \le \mu \,], \quad "
+    r"\mu \leftarrow \mu - \eta \, (-\log_2 q(x) - \tau)",
     params=MirostatParams,
     build=build,
     draws=True,

@@ -142,6 +142,8 @@ INFO = StageInfo(
     look_for="Follows greedy word for word until greedy starts to loop, then leaves at one token.",
     source="Lan et al., Momentum Decoding: Open-ended Text Generation As Graph Exploration, "
     "arXiv:2212.02175",
+    formula=r"x = \arg\max_{v \in \text{top } k} \; p(v) - \alpha \, f(\text{circular depth of } v)"
+    r" \quad \text{where the likeliest token is not new}",
     params=MomentumParams,
     build=build,
     idle=(

@@ -88,6 +88,8 @@ INFO = StageInfo(
     "survivors in its place: watch the tree.",
     source="Skreta et al., Feynman-Kac Correctors in Diffusion, arXiv:2503.02819; Del Moral, "
     "Feynman-Kac Formulae, 2004",
+    formula=r"\pi(x) \propto p(x)^{\alpha}, \quad x_t \sim p_t^{\alpha} / Z_t, "
+    r"\quad w \leftarrow w \cdot Z_t, \quad Z_t = \sum_v p_t(v)^{\alpha}",
     params=PowerSmcParams,
     build=build,
     draws=True,

@@ -73,6 +73,8 @@ INFO = StageInfo(
     "other one cannot end.",
     source="Skreta et al., arXiv:2503.02819; Lew et al., Sequential Monte Carlo Steering, "
     "arXiv:2306.03081",
+    formula=r"\pi(x) \propto p_1(x)^{a} \, p_2(x)^{b}, "
+    r"\quad w \leftarrow w \cdot \sum_v p_{1,t}(v)^{a} \, p_{2,t}(v)^{b}",
     params=ProductSmcParams,
     build=build,
     second=second_of,

@@ -160,6 +160,8 @@ INFO = StageInfo(
     look_for="The first row is an ordinary sample; the others are what sampling again would give "
     "if repeats were not allowed.",
     source="Kool, van Hoof, Welling, Stochastic Beams and Where to Find Them, arXiv:1903.06059",
+    formula=r"\text{keep the } w \text{ largest } G_x \sim \text{Gumbel}(\log p(x)), "
+    r"\quad \max_{x' \in \text{children of } x} G_{x'} = G_x",
     params=StochasticBeamParams,
     build=build,
     draws=True,

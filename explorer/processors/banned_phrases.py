@@ -69,6 +69,7 @@ INFO = StageInfo(
     summary="Forbids phrases: the token that would complete one is cut.",
     look_for="Often the model says the same in other words one token later: compare the lanes.",
     source="transformers, bad_words_ids",
+    formula=r"p(v) = 0 \text{ where } v \text{ would complete a phrase}",
     params=BannedPhrasesParams,
     build=build,
     neutral={"phrases": ""},

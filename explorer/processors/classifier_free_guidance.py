@@ -72,6 +72,7 @@ INFO = StageInfo(
     look_for="Words of the prompt grow likelier; far above 1 the text repeats its topic without "
     "end.",
     source="Sanchez et al., Stay on Topic with Classifier-Free Guidance, arXiv:2306.17806",
+    formula=r"z' = z_{\text{neg}} + s \, (z - z_{\text{neg}})",
     params=ClassifierFreeGuidanceParams,
     build=build,
     neutral={"scale": 1.0},

@@ -99,6 +99,8 @@ INFO = StageInfo(
     look_for="Stock phrases lose, since the amateur likes them too: ranks above 0 in the middle "
     "of common expressions. With greedy after it, it is the paper's method at width 1.",
     source="Li et al., Contrastive Decoding, arXiv:2210.15097",
+    formula=r"z'_v = \log p(v) - \log p_{\text{amateur}}(v) "
+    r"\text{ for } p(v) \ge \alpha \, p_{\max}, \text{ else } -\infty",
     params=ContrastiveDecodingParams,
     build=build,
     second=amateur_of,

@@ -96,6 +96,8 @@ INFO = StageInfo(
     look_for="Samples from a tuned model that look like its tuning data, even where that data "
     "was rare.",
     source="Isonuma and Titov, What's New in My Data?, arXiv:2410.14765",
+    formula=r"z'_v = \log p(v) - \gamma \log p_{\text{before}}(v) "
+    r"\text{ for } p(v) \ge \alpha \, p_{\max}, \text{ else } -\infty",
     params=ContrastiveExplorationParams,
     build=build,
     second=pretrained_of,

@@ -120,6 +120,8 @@ INFO = StageInfo(
     look_for="On names and dates the early layers know little and the contrast is large; on "
     "commas it is nothing. Pair it with repetition penalty 1.2, as the authors do.",
     source="Chuang et al., DoLa, arXiv:2309.03883",
+    formula=r"z'_v = \log p_L(v) - \log p_M(v) \text{ for } p_L(v) \ge \alpha \max p_L, "
+    r"\quad M = \arg\max_j \, \text{JSD}(p_L, p_j)",
     params=DolaParams,
     build=build,
     layers=True,

@@ -145,6 +145,8 @@ INFO = StageInfo(
     look_for="The first tokens of a repeat pass unharmed; after a few the next one is out of "
     "reach: loops end, names survive.",
     source="p-e-w, DRY: A modern repetition penalty, text-generation-webui pull request 5677, 2024",
+    formula=r"z'_v = z_v - m \, b^{\, \ell(v) - a}, "
+    r"\quad \ell(v) \ge a \text{ the length of the repeat that } v \text{ extends}",
     params=DryParams,
     build=build,
     neutral={"multiplier": 0.0},

@@ -88,6 +88,8 @@ INFO = StageInfo(
     look_for="Names and word endings stay fixed while openings of sentences vary: compare the "
     "sampling entropy with the model's, token by token.",
     source="kalomaze, Dynamic Temperature Sampling, 2023; llama.cpp temp_ext",
+    formula=r"T = \text{low} + (\text{high} - \text{low}) "
+    r"\left( \frac{H(p)}{\log n} \right)^{\text{exponent}}",
     params=DynamicTemperatureParams,
     build=build,
     neutral={"low": 1.0, "high": 1.0},

@@ -65,6 +65,7 @@ INFO = StageInfo(
     look_for="Flat laws lose much, peaked ones little: compare the support sizes with eta's.",
     source="Hewitt, Manning, Liang, Truncation Sampling as Language Model Desmoothing, "
     "arXiv:2210.15191",
+    formula=r"\text{keep } v \text{ with } p(v) \ge \epsilon",
     params=EpsilonParams,
     build=build,
     neutral={"epsilon": 0.0},

@@ -70,6 +70,7 @@ INFO = StageInfo(
     look_for="Where the entropy is high its support is wider than epsilon's, elsewhere the same.",
     source="Hewitt, Manning, Liang, Truncation Sampling as Language Model Desmoothing, "
     "arXiv:2210.15191",
+    formula=r"\text{keep } v \text{ with } p(v) \ge \min(\epsilon, \sqrt{\epsilon} \, e^{-H(p)})",
     params=EtaParams,
     build=build,
     neutral={"epsilon": 0.0},

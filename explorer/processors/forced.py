@@ -87,6 +87,7 @@ INFO = StageInfo(
     summary="Puts words into the model's mouth: the continuation begins as you say.",
     look_for="The surprisal of the forced words is how far they lie from what the model would say.",
     source="transformers, forced_bos_token_id and forced_eos_token_id",
+    formula=r"p(v) = [\, v = f_t \,] \text{ while the given text is not yet written}",
     params=ForcedParams,
     build=build,
     neutral={"begin": "", "end": False},

@@ -65,6 +65,7 @@ INFO = StageInfo(
     look_for="Loops break after a few copies, when the sum outweighs the habit; in long texts even "
     "commas and articles run out.",
     source="OpenAI API reference, frequency and presence penalties",
+    formula=r"z'_v = z_v - r \cdot \#\{ v \text{ occurred} \}",
     params=FrequencyPenaltyParams,
     build=build,
     neutral={"penalty": 0.0},

@@ -112,6 +112,7 @@ INFO = StageInfo(
     "wanted prose.",
     source="Willard and Louf, Efficient Guided Generation for Large Language Models, "
     "arXiv:2307.09702; llguidance",
+    formula=r"p(v) = 0 \text{ where the text and } v \text{ begin no sentence of the grammar}",
     params=GrammarParams,
     build=build,
     neutral={"text": ""},

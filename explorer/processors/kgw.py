@@ -90,6 +90,7 @@ INFO = StageInfo(
     look_for="Sampling surprisal falls below the model's where the green list agrees, and rank-0 "
     "tokens are passed over where it does not.",
     source="Kirchenbauer et al., A Watermark for Large Language Models, arXiv:2301.10226",
+    formula=r"z'_v = z_v + \delta \, [\, v \in \text{green list of the token before} \,]",
     params=KgwParams,
     build=build,
     neutral={"bias": 0.0},

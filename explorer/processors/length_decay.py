@@ -90,6 +90,8 @@ INFO = StageInfo(
     look_for="The end token climbs through the ranks, token by token, until a sentence closes "
     "where it fits.",
     source="transformers, exponential_decay_length_penalty",
+    formula=r"z'_{\text{end}} = z_{\text{end}} + |z_{\text{end}}| "
+    r"\, (f^{\, t - s} - 1), \quad t > s",
     params=LengthDecayParams,
     build=build,
     neutral={"factor": 1.0},

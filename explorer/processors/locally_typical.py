@@ -93,6 +93,8 @@ INFO = StageInfo(
     look_for="At mass 0.2 the likeliest token is often cut: ranks above 0 where other methods "
     "take rank 0.",
     source="Meister et al., Locally Typical Sampling, arXiv:2202.00666",
+    formula=r"\text{keep the tokens of smallest } \left| -\log p(v) - H(p) \right| "
+    r"\text{ until } \sum p(v) \ge \text{mass}",
     params=LocallyTypicalParams,
     build=build,
     neutral={"mass": 1.0},

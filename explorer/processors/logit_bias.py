@@ -106,6 +106,7 @@ INFO = StageInfo(
     summary="Adds a number to the logits of chosen tokens: 1 makes a token 2.7 times as likely.",
     look_for="A bias of 5 makes a word turn up everywhere it can: watch p and q of it part.",
     source="OpenAI API reference, logit_bias",
+    formula=r"z'_v = z_v + b_v",
     params=LogitBiasParams,
     build=build,
     neutral={"bias": ""},

@@ -67,6 +67,7 @@ INFO = StageInfo(
     summary="Forbids the end of the text before a number of tokens.",
     look_for="Where the model wanted to stop, the surprisal jumps: it must go on against its will.",
     source="transformers, min_new_tokens",
+    formula=r"p(\text{end}) = 0 \text{ for } t < \text{tokens}",
     params=MinLengthParams,
     build=build,
     neutral={"tokens": 0},

@@ -65,6 +65,7 @@ INFO = StageInfo(
     look_for="Stays coherent at high temperature when it stands before it: the floor follows the "
     "model's confidence.",
     source="Nguyen et al., Turning Up the Heat: Min-p Sampling, arXiv:2407.01082",
+    formula=r"\text{keep } v \text{ with } p(v) \ge p \cdot p_{\max}",
     params=MinPParams,
     build=build,
     neutral={"p": 0.0},

@@ -91,6 +91,7 @@ INFO = StageInfo(
     look_for="Hard detours: a token of rank 0 and high probability is cut and the surprisal jumps.",
     source="Paulus, Xiong, Socher, A Deep Reinforced Model for Abstractive Summarization, "
     "arXiv:1705.04304",
+    formula=r"p(v) = 0 \text{ where the last } n - 1 \text{ tokens and } v \text{ stand already}",
     params=NoRepeatNgramParams,
     build=build,
     neutral={"n": 0},

@@ -84,6 +84,7 @@ INFO = StageInfo(
     look_for="Support size breathes with the entropy: a few tokens where the model is sure, "
     "thousands where it is not.",
     source="Holtzman et al., The Curious Case of Neural Text Degeneration, arXiv:1904.09751",
+    formula=r"\text{keep the fewest likeliest tokens } V \text{ with } \sum_{v \in V} p(v) \ge p",
     params=NucleusParams,
     build=build,
     neutral={"p": 1.0},

@@ -67,6 +67,7 @@ INFO = StageInfo(
     summary="Takes a fixed amount from the logit of every token already generated.",
     look_for="New words come sooner, and a word said ten times is no dearer than one said once.",
     source="OpenAI API reference, frequency and presence penalties",
+    formula=r"z'_v = z_v - r \, [\, v \text{ occurred} \,]",
     params=PresencePenaltyParams,
     build=build,
     neutral={"penalty": 0.0},

@@ -85,6 +85,7 @@ INFO = StageInfo(
     summary="Multiplies two laws: a token needs the consent of both models, or of both prompts.",
     look_for="Give a second prompt in another mood: tokens that suit only one of the two vanish.",
     source="Hinton, Training Products of Experts, 2002; Liu et al., DExperts, arXiv:2105.03023",
+    formula=r"q(v) \propto p_1(v)^{a} \, p_2(v)^{b}",
     params=ProductOfExpertsParams,
     build=build,
     neutral={"first_weight": 1.0, "second_weight": 0.0},

@@ -78,6 +78,8 @@ INFO = StageInfo(
     look_for="Ranks 0 to 3 are drawn almost equally often, yet no wild token appears: a hot top "
     "and a cold tail.",
     source="kalomaze, Quadratic Sampling, 2024 (text-generation-webui smoothing_factor)",
+    formula=r"z'_v = z_{\max} - \frac{3 - c}{2} f d_v^2 + \frac{c - 1}{2} f d_v^3, "
+    r"\quad d_v = z_v - z_{\max}",
     params=QuadraticParams,
     build=build,
     neutral={"smoothing": 0.0},

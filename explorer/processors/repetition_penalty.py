@@ -76,6 +76,8 @@ INFO = StageInfo(
     summary="Makes every token that already occurred less likely, prompt included.",
     look_for="Loops break, but so do names and articles that must recur: watch the rank climb.",
     source="Keskar et al., CTRL, arXiv:1909.05858",
+    formula=r"z'_v = z_v / r \text{ if } z_v > 0, \text{ else } z_v \cdot r, "
+    r"\quad \text{for every } v \text{ that occurred}",
     params=RepetitionPenaltyParams,
     build=build,
     neutral={"penalty": 1.0},

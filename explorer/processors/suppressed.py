@@ -71,6 +71,7 @@ INFO = StageInfo(
     summary="Cuts every token that holds a given string: a text without the letter e.",
     look_for="Suppress one common letter: the surprisal of every detour is the price of the rule.",
     source="transformers, suppress_tokens; Radford et al., Whisper, arXiv:2212.04356",
+    formula=r"p(v) = 0 \text{ for } v \text{ that hold one of the strings}",
     params=SuppressedParams,
     build=build,
     neutral={"containing": ""},

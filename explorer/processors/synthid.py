@@ -106,6 +106,8 @@ INFO = StageInfo(
     look_for="The sampling law turns ragged: neighbours of equal p have very different q, though "
     "on average over keys nothing moves.",
     source="Dathathri et al., Scalable watermarking (SynthID), Nature 634, 2024",
+    formula=r"q_i(v) = q_{i-1}(v) \, \Big( 1 + g_i(v) - \sum_w q_{i-1}(w) \, g_i(w) \Big), "
+    r"\quad g_i \in \{0, 1\} \text{ from the key}",
     params=SynthidParams,
     build=build,
     neutral={"layers": 0},

@@ -78,6 +78,9 @@ INFO = StageInfo(
     look_for="Support size jumps between steps of equal entropy: it reads the shape of the law, "
     "not its mass.",
     source="Phillips Bryce, Tail Free Sampling, 2019",
+    formula=r"\text{keep ranks } i \text{ while } "
+    r"\frac{\sum_{j \le i} |p''_j|}{\sum_j |p''_j|} \le z, "
+    r"\quad p'' = \text{second differences of sorted } p",
     params=TailFreeParams,
     build=build,
     neutral={"z": 1.0},

@@ -60,6 +60,7 @@ INFO = StageInfo(
     look_for="Sampling entropy falls below the model's entropy when T < 1 and rises above when "
     "T > 1; the order of the tokens never changes.",
     source="Ackley, Hinton, Sejnowski, A Learning Algorithm for Boltzmann Machines, 1985",
+    formula=r"q \propto p^{1/T}",
     params=TemperatureParams,
     build=build,
     neutral={"temperature": 1.0},

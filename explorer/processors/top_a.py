@@ -64,6 +64,7 @@ INFO = StageInfo(
     summary="Min-p with a floor that is strict when the model is sure and loose when it is not.",
     look_for="Beside min-p: the same tokens survive on confident steps, many more on open ones.",
     source="BlinkDL, Top-a, RWKV-LM repository, 2022",
+    formula=r"\text{keep } v \text{ with } p(v) \ge a \cdot p_{\max}^2",
     params=TopAParams,
     build=build,
     neutral={"a": 0.0},

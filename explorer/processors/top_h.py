@@ -129,6 +129,7 @@ INFO = StageInfo(
     look_for="Sampling entropy is at most h times the model's entropy on every token: the two "
     "curves never cross.",
     source="Baghaei Potraghloo et al., Top-H Decoding, arXiv:2509.02510",
+    formula=r"\text{keep the likeliest tokens, as many as have } H(q) \le h \cdot H(p)",
     params=TopHParams,
     build=build,
     neutral={"h": 1.0, "rule": "paper"},

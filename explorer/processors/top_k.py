@@ -62,6 +62,7 @@ INFO = StageInfo(
     look_for="Support size is constant: too wide where the model is sure, too narrow where it "
     "is not.",
     source="Fan, Lewis, Dauphin, Hierarchical Neural Story Generation, arXiv:1805.04833",
+    formula=r"\text{keep } v \text{ among the } k \text{ likeliest}",
     params=TopKParams,
     build=build,
     neutral={"k": 0},

@@ -76,6 +76,7 @@ INFO = StageInfo(
     summary="Cuts by the spread of the raw logits, so that temperature cannot widen the choice.",
     look_for="At temperature 3 the support stays what it was at 1: only the odds within it change.",
     source="Tang et al., Top-n-sigma: Not All Logits Are You Need, arXiv:2411.07641",
+    formula=r"\text{keep } v \text{ with } z_v \ge z_{\max} - n \, \sigma(z)",
     params=TopNSigmaParams,
     build=build,
     neutral={"n": 0.0},

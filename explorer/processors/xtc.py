@@ -94,6 +94,8 @@ INFO = StageInfo(
     look_for="Tokens of rank 1 to 3 where every other method takes rank 0, yet no nonsense: the "
     "tail is untouched.",
     source="p-e-w, Exclude Top Choices (XTC), text-generation-webui pull request 6335, 2024",
+    formula=r"\text{with probability } P: \text{ drop all } v \text{ with } p(v) \ge \theta "
+    r"\text{ but the least likely of them}",
     params=XtcParams,
     build=build,
     neutral={"probability": 0.0},
