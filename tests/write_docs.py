@@ -1,10 +1,12 @@
-"""`make docs`: write the generated parts of the README and of docs/architecture.md."""
+"""`make docs`: write what is generated of the README, of docs/architecture.md and of docs/."""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
+
+from method_docs import files
 
 from explorer.services.catalog_view import catalog_table
 
@@ -41,6 +43,9 @@ def rewritten(path: Path, name: str, content: str) -> str:
 def main() -> None:
     for path, name, make in PARTS:
         path.write_text(rewritten(path, name, make()), encoding="utf-8")
+    for path, content in files().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Lane {
       this.head,
       this.body,
       make("div", { class: "gx-spark-box" }, make("span", { class: "gx-spark-label", text: `entropy, 0 to ${PALETTE.tops.entropy} bits` }), this.spark.svg),
-      make("footer", { class: "gx-lane-foot" }, this.counts, this.treeButton, this.note),
+      make("footer", { class: "gx-lane-foot" }, this.treeButton, this.counts, this.note),
     );
     this.root.gxLane = this;
   }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from explorer.core.decoder import StageInfo
-from explorer.core.params import allowed, describe
+from explorer.core.params import describe
 from explorer.decoders import CATALOG
 from explorer.decoders.families import FAMILIES
 from explorer.decoders.spec import parse
@@ -56,25 +56,17 @@ def paper_url(source: str) -> str:
 
 
 def catalog_table() -> str:
-    """The README's table of decoders, in Markdown."""
-    rows = [
-        "| name | what it does | parameters (default; allowed) | source |",
-        "|---|---|---|---|",
-    ]
-    for info in CATALOG.items():
-        rows.append(
-            f"| `{info.name}` | {info.summary} | {_parameters(info)} | {_source(info.source)} |"
-        )
-    return "\n".join(rows)
-
-
-def _parameters(info: StageInfo) -> str:
-    from_fields = [f"`{f.name}` ({_plain(f.default)}; {allowed(f)})" for f in describe(info.params)]
-    return ", ".join(from_fields) or "none"
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """The README's tables of decoders, one a family, in Markdown."""
+    parts = []
+    for family, heading in FAMILIES.items():
+        parts += ["", f"**{heading}**", "", "| name | what it does | source |", "|---|---|---|"]
+        parts += [
+            f"| [`{info.name}`](docs/decoders.md#{info.name}) | {info.summary} |"
+            f" {_source(info.source)} |"
+            for info in CATALOG.items()
+            if info.family == family
+        ]
+    return "\n".join(parts[1:])
 
 
 def _source(source: str) -> str:

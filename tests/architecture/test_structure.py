@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from example_law import ENTROPY, logprobs
+from method_docs import DOCS, NO_PICTURE, files
 from write_docs import PARTS, rewritten
 
 import explorer
@@ -114,6 +116,23 @@ def test_no_drawer_for_everything() -> None:
 @pytest.mark.parametrize(("path", "name", "make"), PARTS, ids=[p[1] for p in PARTS])
 def test_generated_documentation_is_current(path, name, make) -> None:
     assert rewritten(path, name, make()) == path.read_text(encoding="utf-8"), "run: make docs"
+
+
+def test_every_method_has_a_current_page_with_its_formula_and_picture() -> None:
+    wanted = files()
+    for path, content in wanted.items():
+        assert path.read_text(encoding="utf-8") == content, "run: make docs"
+    assert set((DOCS / "img").iterdir()) == {p for p in wanted if p.suffix == ".svg"}
+    assert all(len(content) < 5_000 for path, content in wanted.items() if path.suffix == ".svg")
+    names = {info.name for info in (*PROCESSORS, *CHOOSERS)}
+    assert set(NO_PICTURE) <= names
+    assert all(info.formula for info in (*PROCESSORS, *CHOOSERS))
+
+
+def test_the_pictured_law_has_the_entropy_of_the_true_one() -> None:
+    law = logprobs()
+    assert abs(float(law.exp().sum()) - 1) < 1e-5
+    assert abs(-float((law.exp() * law).sum()) - ENTROPY) < 0.1
 
 
 def test_no_secret_door_to_code_in_weights() -> None:
