@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from explorer.core.decoder import StageInfo
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,21 +20,35 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the catalogue."""
-    from explorer.core.params import allowed, describe
     from explorer.decoders import CATALOG
+    from explorer.decoders.families import FAMILIES
     from explorer.services.catalog_view import catalog_json
 
     if arguments.json:
         print(json.dumps(catalog_json(), indent=2, ensure_ascii=False))
         return 0
-    family = ""
-    for info in sorted(CATALOG.items(), key=lambda info: info.family):
-        if info.family != family:
-            family = info.family
-            print(f"\n{family}")
-        print(f"  {info.name:20} {info.summary}")
-        for field in describe(info.params):
-            bounds = allowed(field)
-            print(f"  {'':20}   {field.name}={field.default}  ({bounds}) {field.description}")
+    for family, heading in FAMILIES.items():
+        print(f"\n{heading} ({family})")
+        for info in CATALOG.items():
+            if info.family == family:
+                _print_stage(info, CATALOG.aliases_of(info.name))
     print("\nJoin stages with '+': temperature:temperature=0.8+nucleus:p=0.95")
     return 0
+
+
+def _print_stage(info: StageInfo, aliases: Sequence[str]) -> None:
+    from explorer.core.params import allowed, describe
+    from explorer.decoders.spec import written_value
+
+    space = " " * 26
+    print(f"  {info.name:23} {info.summary}")
+    print(f"{space} {info.source}")
+    if info.second is not None:
+        print(f"{space} reads a second context: another model, or another prompt")
+    if info.layers:
+        print(f"{space} reads hidden states")
+    if aliases:
+        print(f"{space} elsewhere called {', '.join(aliases)}")
+    for field in describe(info.params):
+        written = written_value(field, field.default)
+        print(f"{space}   {field.name}={written}  ({allowed(field)}) {field.description}")
