@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -164,13 +164,13 @@ class Automaton:
         return known
 
     def ambiguous_sentence(self) -> list[str] | None:
-        """A sentence with two readings; None if there is none.
+        """A shortest sentence with two readings; None if there is none.
 
         Walks every state, which only sentences that are all alike keep few.
         """
-        seen, waiting = {self.start}, [(self.start, list[str]())]
+        seen, waiting = {self.start}, deque([(self.start, list[str]())])
         while waiting:
-            state, words = waiting.pop()
+            state, words = waiting.popleft()
             if self.ending(state) > 1:
                 return words
             met = {}

@@ -10,6 +10,7 @@ from fractions import Fraction
 from explorer.core.errors import InvalidParams
 from explorer.latent.grammar import MAX_WORDS, Grammar, Rule
 
+_HEAD = re.compile(r"\s*(\S+)\s+(\d+)\s*")
 _FEATURE = re.compile(r"\[([^\]]*)\]")
 
 
@@ -56,11 +57,11 @@ def grammar_of(
 def _forms(line: str, number: int, features: Mapping[str, Sequence[str]]) -> Iterator[Rule]:
     head, colon, body = line.partition(":")
     left, arrow, right = body.partition("->")
-    words = head.split()
-    if not (colon and arrow and len(words) == 2 and "[" in left and right.strip()):
+    named = _HEAD.fullmatch(head)
+    if not (named and colon and arrow and "[" in left and right.strip()):
         raise InvalidParams(
             f"Line {number} of the grammar is no rule: '{line.strip()}'.",
-            "Write 'name weight: left[] -> right'.",
+            "Write 'name weight: left[] -> right', the weight a whole number.",
         )
     letters = sorted(
         {f for group in _FEATURE.findall(body) for f in group.split(",")} & {*features}
@@ -68,7 +69,7 @@ def _forms(line: str, number: int, features: Mapping[str, Sequence[str]]) -> Ite
     for values in itertools.product(*(features[letter] for letter in letters)):
         chosen = dict(zip(letters, values, strict=True))
         symbol, said = _filled(left, chosen).strip(), _filled(right, chosen).split()
-        yield Rule(words[0], symbol, tuple(said), Fraction(words[1]))
+        yield Rule(named[1], symbol, tuple(said), Fraction(named[2]))
 
 
 def _filled(text: str, chosen: Mapping[str, str]) -> str:
