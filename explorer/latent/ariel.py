@@ -199,7 +199,7 @@ class Ariel(Generic[Place]):
             found.update(self._walk(walkers[first : first + block]))
         return [found[number] for number in range(len(walkers))]
 
-    def certain_tokens(self, point: Sequence[float], tokens: Sequence[int]) -> int:
+    def certain_tokens(self, point: Sequence[float], decoded: Decoded) -> int:
         """How many of a point's tokens float64 can tell: rounding the point changes none of them.
 
         A float64 has 53 bits: once a box is narrower than the gap between two floats, the digits
@@ -208,21 +208,23 @@ class Ariel(Generic[Place]):
 
         Args:
             point: floats.
-            tokens: what the point decodes to.
+            decoded: what the point says.
 
         Returns:
-            From 0 to len(tokens) + 1, the end counted as a token.
+            From 0 to the number of its tokens, the end counted where it was reached.
         """
         exact_point(point, self.dimensions)
         lows, highs = map(list, rounding_cell(point))
-        for number, cut in enumerate(self.cuts(tokens)):
+        number = 0
+        for cut in self.cuts(decoded.tokens, ended=decoded.ended):
             k = cut.dimension
             # Zoom in on the token; the cell has to stay inside.
             low, high = lows[k] * cut.total - cut.below, highs[k] * cut.total - cut.below
             if low < 0 or high > cut.own:
                 return number
             lows[k], highs[k] = low / cut.own, high / cut.own
-        return len(tokens) + 1
+            number += 1
+        return number
 
     def _walk(self, walkers: list[_Walker[Place]]) -> Iterator[tuple[int, Decoded]]:
         for step in range(self.max_tokens + 1):

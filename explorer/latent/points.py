@@ -43,7 +43,8 @@ def checked_dimensions(dimensions: int) -> int:
     Raises:
         InvalidParams: outside 1 … 64.
     """
-    if not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
+    whole = isinstance(dimensions, int) and not isinstance(dimensions, bool)
+    if not whole or not 1 <= dimensions <= MAX_DIMENSIONS:
         raise InvalidParams(
             f"A space of {dimensions!r} dimensions cannot be used.",
             f"Use 1 to {MAX_DIMENSIONS} dimensions.",
