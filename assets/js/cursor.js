@@ -175,3 +175,30 @@ function handleMove(stage, event) {
     if (here) lane.spans[index].focus({ preventScroll: true });
   }
 }
+
+/** Clicks pin, hovering tells, focus walks, swipes change the lane on a phone. */
+function listenToPointers(stage) {
+  const { grid } = stage;
+  grid.addEventListener("click", (event) => {
+    const here = stage.locate(event.target);
+    if (!here) return;
+    stage.cursor.pin(here.lane, here.index, event.ctrlKey || event.metaKey);
+    // The inspector now says all of it: the card would only cover the text.
+    stage.card.hide();
+  });
+  grid.addEventListener("pointerover", (event) => {
+    if (event.pointerType !== "touch") stage.hover(event.target);
+  });
+  grid.addEventListener("pointerleave", () => stage.hover(null));
+  grid.addEventListener("focusin", (event) => {
+    const here = stage.locate(event.target);
+    if (!here) return;
+    const token = here.lane.run.tokens[here.index];
+    event.target.setAttribute("aria-label", describeToken(token, here.index));
+    stage.cursor.setTabStop(event.target);
+    const isPinned = stage.cursor.pins.some((pin) => pin.lane === here.lane && pin.index === here.index);
+    if (!isPinned && event.target.matches(":focus-visible")) stage.hover(event.target);
+  });
+  grid.addEventListener("focusout", () => stage.hover(null));
+  listenToSwipes(grid, (step) => stage.swipe(step));
+}

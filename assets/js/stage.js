@@ -61,34 +61,9 @@ class Stage {
     this.card.attach(document.body);
     this.narrow = window.matchMedia("(max-width: 640px)");
     this.narrow.addEventListener("change", () => this.drawStrip());
-    this.listen();
+    listenToPointers(this);
     listenToKeys(this);
     new ResizeObserver(() => this.arrange()).observe(this.grid);
-  }
-
-  listen() {
-    this.grid.addEventListener("click", (event) => {
-      const here = this.locate(event.target);
-      if (!here) return;
-      this.cursor.pin(here.lane, here.index, event.ctrlKey || event.metaKey);
-      // The inspector now says all of it: the card would only cover the text.
-      this.card.hide();
-    });
-    this.grid.addEventListener("pointerover", (event) => {
-      if (event.pointerType !== "touch") this.hover(event.target);
-    });
-    this.grid.addEventListener("pointerleave", () => this.hover(null));
-    this.grid.addEventListener("focusin", (event) => {
-      const here = this.locate(event.target);
-      if (!here) return;
-      const token = here.lane.run.tokens[here.index];
-      event.target.setAttribute("aria-label", describeToken(token, here.index));
-      this.cursor.setTabStop(event.target);
-      const isPinned = this.cursor.pins.some((pin) => pin.lane === here.lane && pin.index === here.index);
-      if (!isPinned && event.target.matches(":focus-visible")) this.hover(event.target);
-    });
-    this.grid.addEventListener("focusout", () => this.hover(null));
-    listenToSwipes(this.grid, (step) => this.swipe(step));
   }
 
   /** The lane and index of the token an element stands for or lies in. */
@@ -220,6 +195,7 @@ class Stage {
     this.ownLanes();
     lane.toggleEditor(true);
     lane.root.scrollIntoView({ block: "nearest" });
+    lane.editor.pickFor(0);
   }
 
   lanesChanged() {
@@ -347,27 +323,10 @@ class Stage {
         title: pin.lane.words(),
         colour: pin.lane.colour,
         source: pin,
-        place: this.placeOf(pin),
+        place: placeOfPin(this, pin),
       })),
     );
     if (this.options.onCursor) this.options.onCursor(pins.length ? pins[pins.length - 1].index : null);
-  }
-
-  /** Where a pinned token stands, for the server, and the stages before its choice. */
-  placeOf({ lane, index }) {
-    let stages = [];
-    try {
-      stages = this.catalog.parse(lane.run.spec).filter((stage) => !this.catalog.isChooser(stage.name));
-    } catch {
-      // A spec of another version of the catalogue.
-    }
-    return {
-      run: lane.run,
-      lane: this.run.lanes.indexOf(lane.run),
-      index,
-      token: lane.run.tokens[index].t,
-      stages: stages.map((stage) => ({ title: this.catalog.title([stage]) })),
-    };
   }
 
   drawTable() {

@@ -190,3 +190,20 @@ class Waterfall {
     line.addEventListener("dragend", () => (this.dragged = undefined));
   }
 }
+
+/** Where a pinned token stands, for the server, and the stages before its choice. */
+function placeOfPin({ catalog, run }, { lane, index }) {
+  let stages = [];
+  try {
+    stages = catalog.parse(lane.run.spec).filter((stage) => !catalog.isChooser(stage.name));
+  } catch {
+    // A spec of another version of the catalogue.
+  }
+  return {
+    run: lane.run,
+    lane: run.lanes.indexOf(lane.run),
+    index,
+    token: lane.run.tokens[index].t,
+    stages: stages.map((stage) => ({ title: catalog.title([stage]) })),
+  };
+}

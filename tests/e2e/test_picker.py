@@ -154,3 +154,13 @@ def test_a_button_puts_the_stages_into_a_named_order(page: Page) -> None:
         open_editor(page, spec)
         lane(page, 0).locator(".gx-orders").get_by_role("button", name=order.title).click()
         assert specs(page)[0] == reordered(parse(spec), order.name).canonical
+
+
+def test_a_method_is_added_by_choosing_it(page: Page) -> None:
+    page.click(".gx-add")
+    added = lane(page, 5)
+    expect(added.get_by_role("combobox", name="Find a method")).to_be_focused()
+    page.keyboard.type("smc power")
+    page.keyboard.press("Enter")
+    assert specs(page)[5] == parse("power_smc").canonical
+    expect(added.locator(".gx-stage-item")).to_have_count(1)
