@@ -23,7 +23,7 @@ from explorer.latent.points import (
     Coordinate,
     Point,
     checked_dimensions,
-    exact_point,
+    ratios,
     rounding_cell,
 )
 
@@ -187,8 +187,7 @@ class Ariel(Generic[Place]):
         """
         walkers = []
         for number, point in enumerate(points):
-            exact = exact_point(point, self.dimensions)
-            above, whole = [z.numerator for z in exact], [z.denominator for z in exact]
+            above, whole = map(list, zip(*ratios(point, self.dimensions), strict=True))
             walkers.append(_Walker(number, self.laws.start, above, whole, []))
         block = self.laws.together or len(walkers)
         if block < len(walkers):
@@ -213,7 +212,7 @@ class Ariel(Generic[Place]):
         Returns:
             From 0 to the number of its tokens, the end counted where it was reached.
         """
-        exact_point(point, self.dimensions)
+        ratios(point, self.dimensions)
         lows, highs = map(list, rounding_cell(point))
         number = 0
         for cut in self.cuts(decoded.tokens, ended=decoded.ended):

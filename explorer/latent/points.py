@@ -14,8 +14,10 @@ Coordinate = int | float | Fraction
 Point = tuple[Fraction, ...]
 
 
-def exact_point(point: Sequence[Coordinate], dimensions: int) -> Point:
-    """Coordinates as fractions; a float counts as the number it is, 0.1 being near a tenth.
+def ratios(point: Sequence[Coordinate], dimensions: int) -> list[tuple[int, int]]:
+    """Coordinates as numerators and denominators; a float counts as the number it is.
+
+    So 0.1 is not a tenth but the float next to it; `Fraction("0.1")` is a tenth.
 
     Raises:
         InvalidParams: naming the coordinate that is no number from 0 to 1, or how many there are.
@@ -25,16 +27,20 @@ def exact_point(point: Sequence[Coordinate], dimensions: int) -> Point:
             f"The point has {len(point)} coordinates, the space {dimensions} dimensions.",
             "Give one number from 0 to 1 a dimension.",
         )
-    return tuple(_exact(value, number) for number, value in enumerate(point, 1))
+    return [_ratio(value, number) for number, value in enumerate(point, 1)]
 
 
-def _exact(value: Coordinate, number: int) -> Fraction:
+def _ratio(value: Coordinate, number: int) -> tuple[int, int]:
+    # Floats first: points by the ten thousand are floats, and NaN fails both comparisons.
+    if isinstance(value, float) and 0.0 <= value <= 1.0:
+        return value.as_integer_ratio()
     fits = isinstance(value, numbers.Real) and math.isfinite(value) and 0 <= value <= 1
     if not fits or isinstance(value, bool):
         raise InvalidParams(
             f"Coordinate {number} of the point is {value!r}.", "Give a number from 0 to 1."
         )
-    return Fraction(value) if isinstance(value, int | Fraction) else Fraction(float(value))
+    exact = value if isinstance(value, int | Fraction) else float(value)
+    return exact.as_integer_ratio()
 
 
 def checked_dimensions(dimensions: int) -> int:
