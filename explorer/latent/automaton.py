@@ -44,6 +44,8 @@ class State:
 class Automaton:
     """The deterministic reader of a grammar, built as far as it is walked.
 
+    Threads may share one: what two of them build at once is built alike.
+
     Args:
         grammar: the grammar.
         weighting: of the sentences.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -164,12 +165,13 @@ class Reordered(Generic[Place]):
     Args:
         inner: the laws.
         order: all token ids, in the order wanted.
+        recent: laws kept in the new order.
 
     Raises:
         InvalidParams: if `order` does not hold every id once.
     """
 
-    def __init__(self, inner: TokenLaws[Place], order: Sequence[int]) -> None:
+    def __init__(self, inner: TokenLaws[Place], order: Sequence[int], recent: int = 256) -> None:
         if sorted(order) != list(range(inner.vocab_size)):
             raise InvalidParams(
                 f"An order of {len(order)} ids is none of {inner.vocab_size} tokens.",
@@ -179,6 +181,7 @@ class Reordered(Generic[Place]):
         self._rank = np.argsort(np.asarray(order))
         self.vocab_size, self.end_id = inner.vocab_size, inner.end_id
         self.together, self.start = inner.together, inner.start
+        self._recent: Recent[Place] = Recent(recent)
 
     def after(self, place: Place, token_id: int) -> Place:
         """The place one token further."""
@@ -186,9 +189,17 @@ class Reordered(Generic[Place]):
 
     def laws(self, places: Sequence[Place]) -> list[Law]:
         """The laws at several places."""
-        return [self._sorted(law) for law in self._inner.laws(places)]
+        found = []
+        for place, law in zip(places, self._inner.laws(places), strict=True):
+            known = self._recent.get(place)
+            if known is None:
+                known = self._sorted(law)
+                self._recent.put(place, known)
+            found.append(known)
+        return found
 
     def _sorted(self, law: Law) -> Law:
         sequence = np.argsort(self._rank[law.ids])
-        below = [int(number) for number in law.cumulative]
-        return law_of({int(law.ids[i]): below[i + 1] - below[i] for i in sequence})
+        numbers = [int(number) for number in law.cumulative]
+        own = [numbers[i + 1] - numbers[i] for i in sequence]
+        return Law(law.ids[sequence], list(itertools.accumulate(own, initial=0)))

@@ -7,20 +7,15 @@ import pytest
 import torch
 from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
 
+from explorer.core import kv_cache
 from explorer.core.errors import InvalidParams, NumericalFailure
 from explorer.core.models import HFModel
 from explorer.latent.ariel import Ariel, Decoded
 from explorer.latent.model_laws import ModelLaws
 
 
-class TwoEnds(NumberTokenizer):
-    def __init__(self) -> None:
-        super().__init__()
-        self.eos_ids = frozenset({3, 8})
-
-
-def llama(tokenizer=None, vocab=97):
-    return HFModel.from_parts(tiny_llama(0, vocab), tokenizer or NumberTokenizer(), id="tiny")
+def llama():
+    return HFModel.from_parts(tiny_llama(0), NumberTokenizer(), id="tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +28,6 @@ def one_thread():
 
 @pytest.fixture
 def forwards(monkeypatch):
-    from explorer.core import kv_cache  # noqa: PLC0415
-
     found = []
     step = kv_cache.KVBatch.step
 
@@ -76,13 +69,16 @@ def test_volumes_are_the_probabilities_of_the_model():
 
 
 def test_all_ends_are_one_end():
-    model = llama(TwoEnds())
-    laws = ModelLaws(model, [5])
+    tokenizer = LetterTokenizer()
+    tokenizer.eos_ids = frozenset({3, 8})
+    weights = [1.0] * 8 + [5.0] + [1.0] * 3
+    model = ScriptedModel(lambda _: list(np.log(weights)), tokenizer)
+    laws = ModelLaws(model)
     law = laws.laws([()])[0]
-    scored = next(model.score([5, 1], 1))[1][0].double().softmax(-1)
-    assert laws.end_id == 3
-    assert law.share(8) == (0, 0)
-    assert law.probability(3) == pytest.approx(float(scored[3] + scored[8]), abs=1e-6)
+    assert (laws.end_id, law.share(8)) == (3, (0, 0))
+    assert law.probability(3) == pytest.approx(6 / 16, abs=1e-7)
+    assert law.probability(4) == pytest.approx(1 / 16, abs=1e-7)
+    assert Ariel(laws, 1).box([4]).volume == pytest.approx(6 / 256, abs=1e-7)
     with pytest.raises(InvalidParams, match="probability 0"):
         Ariel(laws, 1).encode([8])
 
