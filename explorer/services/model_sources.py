@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from explorer.core.catalog import did_you_mean
@@ -139,7 +139,8 @@ def _tiny(sources: Sources) -> ModelFolder:
         raise ModelUnavailable(
             "The model 'tiny' is not shipped with this version yet.", f"Use '{SMOLLM2}'."
         )
-    return describe_folder(sources.tiny, sources.cache, TINY)
+    found = describe_folder(sources.tiny, sources.cache, TINY)
+    return replace(found, record=replace(found.record, source="shipped with the project"))
 
 
 def _from_hub(repo: str, progress: Progress, sources: Sources) -> ModelFolder:
