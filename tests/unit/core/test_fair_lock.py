@@ -12,24 +12,27 @@ from explorer.core.fair_lock import FairLock
 
 def test_the_one_who_waits_is_next_even_if_the_holder_asks_again_at_once():
     lock, order = FairLock(), []
+    held, asking = threading.Event(), threading.Event()
 
     def greedy_holder() -> None:
         for _ in range(4):
             with lock:
                 order.append("first")
-                time.sleep(0.02)
+                held.set()
+                assert asking.wait(10)
+                time.sleep(0.1)  # between saying so and asking there is only a call
 
     def newcomer() -> None:
+        assert held.wait(10)
+        asking.set()
         with lock:
             order.append("second")
 
-    holder = threading.Thread(target=greedy_holder)
-    waiter = threading.Thread(target=newcomer)
-    holder.start()
-    time.sleep(0.01)
-    waiter.start()
-    holder.join()
-    waiter.join()
+    threads = [threading.Thread(target=greedy_holder), threading.Thread(target=newcomer)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert order[:2] == ["first", "second"]
     assert not lock.locked
 
