@@ -140,7 +140,7 @@ def _tiny(sources: Sources) -> ModelFolder:
             "The model 'tiny' is not shipped with this version yet.", f"Use '{SMOLLM2}'."
         )
     found = describe_folder(sources.tiny, sources.cache, TINY)
-    return replace(found, record=replace(found.record, source="shipped with the project"))
+    return replace(found, record=replace(found.record, source="this project's own files"))
 
 
 def _from_hub(repo: str, progress: Progress, sources: Sources) -> ModelFolder:

@@ -28,7 +28,7 @@ def test_it_lies_in_the_project_and_needs_no_network(tmp_path: Path) -> None:
 
     found = find_model("tiny", sources=Sources(cache=tmp_path, wheel=no_network))
     assert found.path == TINY_FOLDER
-    assert found.record.source == "shipped with the project"  # where that lies is nobody's business
+    assert found.record.source == "this project's own files"  # where that lies is nobody's business
     assert found.record.licence == "apache-2.0"
     assert (TINY_FOLDER / "model.safetensors").stat().st_size <= 12_000_000
     assert sum(f.stat().st_size for f in TINY_FOLDER.iterdir()) < 14_000_000
