@@ -142,3 +142,44 @@ def test_a_run_that_is_left_early_keeps_what_it_made() -> None:
             break
     assert [len(trace.steps) for trace in run.traces()] == [7, 7]
     assert {str(trace.stop_reason) for trace in run.traces()} == {"cancelled"}
+
+
+def sum_of_log_q(model, ids: list[int], temperature: float) -> float:
+    """Teacher-forced: log q of the continuation under a tempered law."""
+    with torch.no_grad():
+        logits = model(torch.tensor([PROMPT + ids])).logits[0, len(PROMPT) - 1 : -1]
+    laws = (logits.log_softmax(-1) / temperature).log_softmax(-1)
+    return float(laws.gather(1, torch.tensor(ids).unsqueeze(1)).sum())
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_beam_sampling_scores_rows_as_generate_does(seed: int, length_penalty: float) -> None:
+    model = tiny_llama(seed).eval()
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(seed)
+        out = model.generate(
+            torch.tensor([PROMPT]),
+            pad_token_id=0,
+            do_sample=True,
+            num_beams=3,
+            num_return_sequences=3,
+            temperature=1.5,
+            top_k=0,
+            length_penalty=length_penalty,
+            renormalize_logits=True,
+            max_new_tokens=12,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+    for row, score_of_row in zip(out.sequences, out.sequences_scores.tolist(), strict=True):
+        ids = upto_eos(row[len(PROMPT) :].tolist())
+        total = sum_of_log_q(model, ids, 1.5)
+        assert score_of_row == pytest.approx(total / len(ids) ** length_penalty, abs=1e-3)
+    spec = f"temperature:temperature=1.5+beam_sampling:width=3,length_penalty={length_penalty}"
+    (trace,) = generate(handle_of("llama", seed), PROMPT, [spec], max_new_tokens=12, seed=seed)
+    assert len(trace.hypotheses) >= 3
+    for h in trace.hypotheses:
+        ids = [s.token_id for s in h.steps]
+        total = sum_of_log_q(model, ids, 1.5)
+        assert h.score == pytest.approx(total / len(ids) ** length_penalty, abs=1e-3)
