@@ -26,7 +26,7 @@ class RowTree {
       this.last = Math.max(this.last, index);
     }
     this.alive = alive;
-    this.leaves = new Map(leaves.map(([index, row, score, done]) => [placeKey(index, row), { score, done: done === 1 }]));
+    this.leaves = new Map(leaves.map(([index, row, score, done, notes]) => [placeKey(index, row), { score, done: done === 1, notes }]));
     this.best = best ? placeKey(...best) : null;
     this.isCut = cut === 1;
   }
@@ -46,7 +46,7 @@ class RowTree {
       const leaf = this.leaves.get(key);
       if (inner.has(key) && !leaf) continue;
       const state = leaf ? (leaf.done ? "finished" : "kept") : living.has(key) ? "alive" : "pruned";
-      tips.push({ key, node, state, score: leaf ? leaf.score : node.score });
+      tips.push({ key, node, state, score: leaf ? leaf.score : node.score, notes: (leaf && leaf.notes) || {} });
     }
     const order = (tip) => (tip.key === this.best ? 0 : tip.state === "pruned" ? 2 : 1);
     const value = (tip) => (isNumber(tip.score) ? tip.score : -Infinity);
@@ -88,7 +88,7 @@ class TreePanel {
     this.canvas = make("div", { class: "gx-tree-canvas", role: "img" });
     this.scroll = make("div", { class: "gx-tree-scroll", tabindex: "0", "aria-label": "Tree of rows; scroll to see all" }, this.canvas);
     this.rows = make("tbody");
-    const heads = ["row", "score", "text"].map((text) => make("th", { scope: "col", text }));
+    const heads = ["row", "score", "text and why"].map((text) => make("th", { scope: "col", text }));
     const close = make("button", { class: "gx-button", type: "button", text: "Close tree", onclick: onClose });
     this.root = make(
       "section",
@@ -195,6 +195,8 @@ class TreePanel {
         const text = make("td", { dir: "auto", text: tree.path(tip.key).map((node) => node.piece).join("") });
         const state = `${TREE_STATES[tip.state]}${tip.key === tree.best ? ", shown" : ""}`;
         const score = isNumber(tip.score) ? formatNote(tip.score) : "–";
+        const why = Object.entries(tip.notes).map(([name, value]) => `${name.replaceAll("_", " ")} ${formatNote(value)}`);
+        if (why.length > 0) text.append(make("div", { class: "gx-param-help", dir: "ltr", text: why.join(" · ") }));
         return make("tr", {}, make("td", { text: state }), make("td", { text: score }), text);
       }),
     );

@@ -44,6 +44,7 @@ class TreeNews:
         leaves: rows that are complete, each with whether it ended by itself.
         best: the last step of the row that the lane shows, or None.
         is_cut: the lane has more than is told of it.
+        is_judged: the lane has stopped: its complete rows say why they stand where they do.
     """
 
     steps: tuple[TokenStep, ...]
@@ -51,6 +52,7 @@ class TreeNews:
     leaves: tuple[tuple[TokenStep, bool], ...]
     best: TokenStep | None
     is_cut: bool = False
+    is_judged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,11 @@ class WireWriter:
                 for s in news.steps
             ],
             "alive": list(news.alive),
-            "leaves": [[s.index, s.row, _short(s.score), int(done)] for s, done in news.leaves],
+            "leaves": [
+                [s.index, s.row, _short(s.score), int(done)]
+                + ([dict(s.notes)] if news.is_judged and s.notes else [])
+                for s, done in news.leaves
+            ],
         }
         if news.best is not None:
             tree["best"] = [news.best.index, news.best.row]

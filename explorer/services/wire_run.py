@@ -126,7 +126,8 @@ def tree_news(run: Run, lane: int, known: int) -> wire.TreeNews:
     # Rows that are not told of cannot be said to be alive.
     alive = () if is_cut and record.steps and record.steps[-1].index > last else record.alive
     leaves = tuple((leaf, leaf.token_id in eos_ids) for leaf in record.leaves)
-    return wire.TreeNews(steps, alive, leaves, record.steps[-1] if record.steps else None, is_cut)
+    best = record.steps[-1] if record.steps else None
+    return wire.TreeNews(steps, alive, leaves, best, is_cut, record.reason is not None)
 
 
 def _shared(sent: Sequence[TokenStep], steps: Sequence[TokenStep]) -> int:

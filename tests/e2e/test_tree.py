@@ -121,3 +121,15 @@ def test_a_saved_page_has_the_tree(open_page: Opened, beam_url: str, tmp_path) -
     saved = open_page(f"file://{path}", wait=False)
     steps.lane(saved, 0).locator(".gx-tree-button").click()
     expect(saved.locator(".gx-tree-best").first).to_be_visible()
+
+
+def test_the_rows_of_a_selection_say_why(open_page: Opened, beam_url: str) -> None:
+    page = open_page(beam_url)
+    with_lanes(page, "best_of_n:n=4,rule=mbr")
+    steps.run(page, prompt="the keeper", tokens=12)
+    steps.lane(page, 0).locator(".gx-tree-button").click()
+    rows = page.locator(".gx-tree-rows tbody tr")
+    expect(rows).to_have_count(4)
+    for words in ("mbr", "self certainty", "mean log probability"):
+        expect(rows.first).to_contain_text(words)
+    expect(rows.first).to_contain_text("shown")

@@ -55,6 +55,14 @@ def test_every_row_is_told_once_and_hangs_together(spec: str, every: int) -> Non
     assert whole([entire]).keys() == nodes.keys()
 
 
+def test_complete_rows_say_why_once_the_lane_has_stopped() -> None:
+    _, trees, saved = told("best_of_n:n=3,rule=borda")
+    assert all(len(leaf) == 4 for tree in trees[:-1] for leaf in tree["leaves"])
+    for leaf in trees[-1]["leaves"]:
+        assert leaf[4].keys() >= {"borda", "mbr", "self_certainty", "log_probability"}
+    assert '"borda"' in saved
+
+
 def test_pruned_rows_are_told_and_rows_that_go_on_are_alive() -> None:
     _, trees, _ = told("beam:width=4")
     middle = trees[3]
