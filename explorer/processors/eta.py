@@ -37,9 +37,10 @@ def eta(logits: Float[Tensor, "*rows vocab"], epsilon: float) -> Float[Tensor, "
     if epsilon == 0:
         return logits.clone()
     logprobs = log_normalise(logits)
-    floor = ((-entropy(logprobs)).exp() * math.sqrt(epsilon)).clamp_max(epsilon).unsqueeze(-1)
-    probs = logprobs.exp()
-    below = (probs < floor) & (probs < probs.amax(dim=-1, keepdim=True))
+    # In logs: the probabilities of the whole vocabulary need not be made for it.
+    sinking = 0.5 * math.log(epsilon) - entropy(logprobs)
+    floor = sinking.clamp_max(math.log(epsilon)).unsqueeze(-1)
+    below = (logprobs < floor) & (logprobs < logprobs.amax(dim=-1, keepdim=True))
     return logits.masked_fill(below, -math.inf)
 
 
