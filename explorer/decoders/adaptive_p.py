@@ -35,7 +35,7 @@ class AdaptiveP(Decoder):
 
     Source: MrJackSpade, "Adaptive-P", llama.cpp pull request 17927, 2026.
     Oracle: llama.cpp's transform and update, written with lists
-        (tests/unit/decoders/test_adaptive_p.py).
+        (tests/unit/decoders/test_choosers.py).
     """
 
     def __init__(self, target: float, decay: float, processors: Sequence[Processor] = ()) -> None:

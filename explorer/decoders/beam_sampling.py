@@ -22,7 +22,7 @@ class BeamSampling(Beam):
     Source: transformers' `do_sample=True, num_beams=n`; Vieira, "Gumbel-max trick and weighted
         reservoir sampling", 2014, for the draw.
     Oracle: sums of log q of the returned rows (tests/parity/test_generate.py); inclusion
-        probabilities by enumeration (tests/unit/decoders/test_beam_sampling.py).
+        probabilities by enumeration (tests/unit/decoders/test_search.py).
     """
 
     def candidates(self, totals: Tensor, keep: int, view: StepView) -> list[tuple[int, float]]:

@@ -100,7 +100,7 @@ class BestOfN(Decoder):
     Source: Stiennon et al., arXiv:2009.01325 (best of n); Kang et al., arXiv:2502.18581
         (self-certainty, Borda); Kumar and Byrne, "Minimum Bayes-Risk Decoding", 2004.
     Oracle: the authors' self-certainty and votes (golden numbers, tests/golden/); token F1 by
-        hand (tests/unit/decoders/test_best_of_n.py).
+        hand (tests/unit/decoders/test_choosers.py).
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class BestOfN(Decoder):
         return sample.log_p / sample.tokens
 
     def conclude(self, leaves: Sequence[Leaf]) -> Sequence[Verdict]:
-        """Compare the rows; every verdict says all four numbers."""
+        """Compare the rows; every verdict says all five numbers."""
         samples = [self._at[leaf.place] for leaf in leaves]
         certainties = [sample.certainty / sample.tokens for sample in samples]
         gains = expected_f1([leaf.token_ids for leaf in leaves])

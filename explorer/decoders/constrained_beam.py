@@ -71,7 +71,7 @@ class ConstrainedBeam(Decoder):
     Source: Post and Vilar, "Fast Lexically Constrained Decoding with Dynamic Beam Allocation",
         arXiv:1804.06609.
     Oracle: exhaustive search on a small table model
-        (tests/unit/decoders/test_constrained_beam.py).
+        (tests/unit/decoders/test_search.py).
     """
 
     def __init__(self, params: ConstrainedBeamParams, processors: Sequence[Processor] = ()) -> None:

@@ -30,7 +30,7 @@ class EntropyAdaptive(Decoder):
     H is high and V low), its branches and its attention terms; thresholds are in nats here.
 
     Source: xjdr and doomslide, "entropix", 2024 (no paper).
-    Oracle: a worked example in each quadrant (tests/unit/decoders/test_entropy_adaptive.py).
+    Oracle: a worked example in each quadrant (tests/unit/decoders/test_choosers.py).
     """
 
     def __init__(self, params: EntropyAdaptiveParams, processors: Sequence[Processor] = ()) -> None:

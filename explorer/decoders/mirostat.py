@@ -52,7 +52,7 @@ class Mirostat(Decoder):
 
     Source: Basu et al., "Mirostat: A Neural Text Decoding Algorithm that Directly Controls
         Perplexity", arXiv:2007.14966; the authors' code for the estimate and the count.
-    Oracle: the authors' formulas written with lists (tests/unit/decoders/test_mirostat.py).
+    Oracle: the authors' formulas written with lists (tests/unit/decoders/test_choosers.py).
     """
 
     def __init__(self, tau: float, eta: float, processors: Sequence[Processor] = ()) -> None:

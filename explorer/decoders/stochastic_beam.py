@@ -67,7 +67,7 @@ class StochasticBeam(Decoder):
     Source: Kool, van Hoof, Welling, "Stochastic Beams and Where to Find Them",
         arXiv:1903.06059.
     Oracle: inclusion and order probabilities by enumeration
-        (tests/unit/decoders/test_stochastic_beam.py).
+        (tests/unit/decoders/test_search.py).
     """
 
     def __init__(self, width: int, processors: Sequence[Processor] = ()) -> None:

@@ -32,6 +32,11 @@ def second_of(params: SecondParams) -> Second:
     return Second(params.model, params.prompt or (None if params.model else ""))
 
 
+def model_or_no_prompt(model: str) -> Second:
+    """The named model after the lane's prompt, or, with no name, the lane's own without it."""
+    return Second(model=model) if model else Second(prompt="")
+
+
 def need_second(view: StepView) -> Tensor:
     """The logits [rows, vocab] of the second context.
 

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Processor, Second, StageInfo, StepView
+from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.params import Params
-from explorer.processors.contexts import need_second, plausible
+from explorer.processors.contexts import model_or_no_prompt, need_second, plausible
 
 
 def contrastive_decoding(
@@ -75,11 +75,6 @@ class ContrastiveDecodingParams(Params):
     )
 
 
-def amateur_of(params: ContrastiveDecodingParams) -> Second:
-    """The weaker model with the prompt, or the same model without it."""
-    return Second(model=params.amateur) if params.amateur else Second(prompt="")
-
-
 def build(params: ContrastiveDecodingParams) -> Processor:
     """The processor of one lane."""
 
@@ -103,5 +98,5 @@ INFO = StageInfo(
     r"\text{ for } p(v) \ge \alpha \, p_{\max}, \text{ else } -\infty",
     params=ContrastiveDecodingParams,
     build=build,
-    second=amateur_of,
+    second=lambda params: model_or_no_prompt(params.amateur),
 )

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from explorer.core.decoder import Idle, Processor, Second, StageInfo, StepView
+from explorer.core.decoder import Idle, Processor, StageInfo, StepView
 from explorer.core.distribution import log_normalise
 from explorer.core.params import Params
-from explorer.processors.contexts import need_second, plausible
+from explorer.processors.contexts import model_or_no_prompt, need_second, plausible
 
 
 def contrastive_exploration(
@@ -73,11 +73,6 @@ class ContrastiveExplorationParams(Params):
     )
 
 
-def pretrained_of(params: ContrastiveExplorationParams) -> Second:
-    """The named model with the prompt, or the same model without it."""
-    return Second(model=params.pretrained) if params.pretrained else Second(prompt="")
-
-
 def build(params: ContrastiveExplorationParams) -> Processor:
     """The processor of one lane."""
 
@@ -100,6 +95,6 @@ INFO = StageInfo(
     r"\text{ for } p(v) \ge \alpha \, p_{\max}, \text{ else } -\infty",
     params=ContrastiveExplorationParams,
     build=build,
-    second=pretrained_of,
+    second=lambda params: model_or_no_prompt(params.pretrained),
     idle=(Idle(("pretrained",), "gamma", "its law has the weight 0.", when=(0.0,)),),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +22,7 @@ from explorer.decoders.spec import parse
 from explorer.processors import ALL as PROCESSORS
 from explorer.services.generation import generate
 
+ROOT = Path(__file__).parents[2]
 STAGES = CATALOG.items()
 IDS = [info.name for info in STAGES]
 VOCAB = LetterTokenizer().vocab_size
@@ -156,6 +159,8 @@ def test_docstrings_name_source_and_oracle(info) -> None:
     thing = getattr(module, info.name, None) or getattr(module, camel)
     assert "Source:" in thing.__doc__
     assert "Oracle:" in thing.__doc__
+    for named in re.findall(r"tests/[\w/]+(?:\.py)?", thing.__doc__):
+        assert (ROOT / named).exists(), f"{named} is named as a proof and is not there"
 
 
 def test_the_catalogue_holds_every_stage_once() -> None:
