@@ -133,3 +133,7 @@ def test_the_rows_of_a_selection_say_why(open_page: Opened, beam_url: str) -> No
     for words in ("mbr", "self certainty", "mean log probability"):
         expect(rows.first).to_contain_text(words)
     expect(rows.first).to_contain_text("shown")
+    page.set_viewport_size({"width": 390, "height": 800})
+    texts = rows.first.locator("td").last
+    width = texts.evaluate("(cell) => cell.getBoundingClientRect().width")
+    assert width > 250, "on a phone the text of a row is a column of single words"
