@@ -1,0 +1,71 @@
+"""Which spaces there are, and loading them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from explorer.core.catalog import did_you_mean
+from explorer.core.errors import InvalidParams, UnknownName
+from explorer.latent.automaton import Automaton, Weighting
+from explorer.latent.language import Language, language
+from explorer.latent.laws import GrammarLaws
+from explorer.latent.points import MAX_DIMENSIONS
+from explorer.latent.space import ArielSpace, Space, Words
+from explorer.latent.toy import MAX_WORDS, toy_grammar
+
+ANY_SIZE = tuple(range(1, MAX_DIMENSIONS + 1))
+
+
+def spaces(spoken: str | Language) -> dict[str, tuple[int, ...]]:
+    """The spaces of a language that can be loaded: names, and the dimensions each has.
+
+    Raises:
+        UnknownName: for another language.
+        ModelUnavailable: if the language's files are not here.
+    """
+    spoken = language(spoken) if isinstance(spoken, str) else spoken
+    return {"ariel": ANY_SIZE} if spoken.name == "toy" else {}
+
+
+def load_space(spoken: str | Language, name: str, dimensions: int) -> Space:
+    """One space; the same object at every call.
+
+    Raises:
+        UnknownName: with the nearest right name.
+        InvalidParams: for dimensions it does not have, with those it has.
+        ModelUnavailable: if its files are damaged or not here.
+    """
+    spoken = language(spoken) if isinstance(spoken, str) else spoken
+    known = spaces(spoken)
+    if name not in known:
+        near = did_you_mean(name, known)
+        guess = f" Did you mean '{near}'?" if near else ""
+        raise UnknownName(
+            f"The {spoken.name} language has no space '{name}'.{guess}",
+            f"Available: {', '.join(known)}.",
+        )
+    sizes = known[name]
+    if isinstance(dimensions, bool) or dimensions not in sizes:
+        said = f"1 to {sizes[-1]}" if sizes == ANY_SIZE else " or ".join(map(str, sizes))
+        raise InvalidParams(
+            f"The space '{name}' of {dimensions!r} dimensions is not here.",
+            f"Use {said} dimensions.",
+        )
+    return _load(spoken.name, name, dimensions)
+
+
+@cache
+def _toy_laws() -> GrammarLaws:
+    return GrammarLaws(Automaton(toy_grammar(), Weighting.RULES))
+
+
+@cache
+def _load(spoken: str, name: str, dimensions: int) -> Space:
+    return ArielSpace(
+        _toy_laws(),
+        Words(language(spoken).vocabulary),
+        dimensions,
+        name=name,
+        title="AriEL, the grammar's law",
+        max_words=MAX_WORDS,
+    )
