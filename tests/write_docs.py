@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 from method_docs import files
 
+from explorer.core.trace_schema import json_schema
 from explorer.services.catalog_view import catalog_table
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +25,14 @@ def module_list() -> str:
         said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         lines.append(f"- `{path.name}`: {said.splitlines()[0] if said else ''}")
     return "\n".join(lines).strip()
+
+
+TRACE_SCHEMA = ROOT / "docs" / "trace.schema.json"
+
+
+def trace_schema() -> str:
+    """The trace file's schema as JSON Schema."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 PARTS = (
@@ -43,6 +53,7 @@ def rewritten(path: Path, name: str, content: str) -> str:
 def main() -> None:
     for path, name, make in PARTS:
         path.write_text(rewritten(path, name, make()), encoding="utf-8")
+    TRACE_SCHEMA.write_text(trace_schema(), encoding="utf-8")
     for path, content in files().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 from explorer.core.decoder import Leaf, Verdict
-from explorer.core.detokenize import piece, text_of
+from explorer.core.detokenize import is_partial, piece, text_of
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopDetector, LoopThresholds
 from explorer.core.types import (
@@ -20,12 +20,15 @@ from explorer.core.types import (
     Noise,
     Prompt,
     StopReason,
+    Terms,
     TokenStep,
     Trace,
 )
 
 _OF_A_ROW = frozenset({StopReason.MAX_NEW_TOKENS, StopReason.LOOP, StopReason.STOP_STRING})
 """Reasons that are said of one row; the others are said of the whole run."""
+PROMPT_PIECES = 400
+"""Last tokens of the prompt whose pieces a trace keeps, for pages that open it without a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,16 @@ class RunFacts:
         eos_ids: ids that end a row.
         versions: library versions.
         thresholds: what counts as a loop; None for the defaults.
+        terms: what may end a lane, for the traces to state.
+        given: measured tokens between the prompt and the run's first, which all lanes share.
     """
 
     seed: int
     eos_ids: frozenset[int]
     versions: Mapping[str, str]
     thresholds: LoopThresholds | None = None
+    terms: Terms | None = None
+    given: tuple[TokenStep, ...] = ()
 
 
 def tokens_per_s(tokens: int, elapsed_s: float, first_s: float) -> float | None:
@@ -283,6 +290,8 @@ class Recorder:
                 "tokens_per_s": round(self.rate(lane) or 0.0, 3),
             },
             hypotheses=self.hypotheses(lane),
+            terms=self.facts.terms,
+            given=len(self.facts.given),
         )
 
 
@@ -295,6 +304,8 @@ class _Rest(TypedDict):
     loops: tuple[Loop, ...]
     timing: Mapping[str, float]
     hypotheses: tuple[Hypothesis, ...]
+    terms: NotRequired[Terms | None]
+    given: NotRequired[int]
 
 
 def assemble(
@@ -308,7 +319,9 @@ def assemble(
     tokenizer = model.tokenizer
     everything = [*steps, *(step for h in rest["hypotheses"] for step in h.steps)]
     shown = {c.token_id for step in everything for c in (*step.top, *step.extra)}
-    shown |= {step.token_id for step in everything}
+    shown |= {step.token_id for step in everything} | set(prompt.ids[-PROMPT_PIECES:])
+    ids = sorted(shown)
+    exact = {token_id: tokenizer.token_bytes(token_id) for token_id in ids}
     return Trace(
         model=model.info,
         tokenizer_digest=tokenizer.digest,
@@ -317,7 +330,9 @@ def assemble(
         noise=label.noise,
         text=text_of(tokenizer, [step.token_id for step in steps]),
         steps=tuple(steps),
-        pieces={token_id: piece(tokenizer, token_id) for token_id in sorted(shown)},
+        pieces={token_id: piece(tokenizer, token_id) for token_id in ids},
+        special=tuple(token_id for token_id in ids if tokenizer.is_special(token_id)),
+        partial={token_id: data for token_id, data in exact.items() if is_partial(data)},
         **rest,
     )
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from explorer.core.types import (
     Candidate,
@@ -21,6 +21,7 @@ from explorer.core.types import (
     NoteValue,
     Prompt,
     StopReason,
+    Terms,
     TokenStep,
     Trace,
 )
@@ -28,12 +29,32 @@ from explorer.core.types import (
 SCHEMA = "explorer.trace/1"
 MAX_TOKENS = 200_000
 MAX_TOP = 1_000
+MAX_ID = 2**31 - 1
+MAX_SEED_BITS = 256
+_DIGITS = 10
 
 ShortText = Annotated[str, Field(max_length=4_096)]
+SpecText = Annotated[str, Field(max_length=65_536)]
 LongText = Annotated[str, Field(max_length=16_000_000)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-LogProb = Annotated[float, Field(allow_inf_nan=False)] | None
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+TokenId = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+LogProb = Annotated[float, Field(strict=True, allow_inf_nan=False)] | None
 """null is -inf."""
+Seed = Annotated[int, Field(strict=True, ge=-(2**MAX_SEED_BITS), le=2**MAX_SEED_BITS)]
+Hex = Annotated[str, Field(pattern="^([0-9a-f]{2})+$", max_length=8_192)]
+
+
+def _from_key(key: object) -> object:
+    """A token id as JSON writes it for a key; nothing that merely reads like one."""
+    if isinstance(key, str) and (not key.isdecimal() or not key.isascii() or len(key) > _DIGITS):
+        raise ValueError(f"{key[:20]!r} is no token id")
+    return int(key) if isinstance(key, str) else key
+
+
+TokenKey = Annotated[int, BeforeValidator(_from_key), Field(ge=0, le=MAX_ID)]
 
 
 class _Strict(BaseModel):
@@ -48,12 +69,12 @@ class ModelEntry(_Strict):
     digest: ShortText
     dtype: ShortText
     device: ShortText
-    vocab_size: int
-    context_length: int = 0
+    vocab_size: Count
+    context_length: Count = 0
     licence: ShortText = "unknown"
     source: ShortText = ""
-    parameters: int = 0
-    kv_bytes_per_token: int = 0
+    parameters: Count = 0
+    kv_bytes_per_token: Count = 0
 
 
 class TokenizerEntry(_Strict):
@@ -66,34 +87,47 @@ class PromptEntry(_Strict):
     """`prompt`."""
 
     text: LongText
-    ids: Annotated[list[int], Field(max_length=MAX_TOKENS)]
+    ids: Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
     template: ShortText
 
 
 class NoiseEntry(_Strict):
     """`noise`: u = f(seed, lane, row, step)."""
 
-    lane: ShortText
-    coupled: bool
+    lane: SpecText
+    coupled: Flag
 
 
 class LoopEntry(_Strict):
     """One of `loops`."""
 
-    onset: int
-    period: int
+    onset: Count
+    period: Annotated[int, Field(strict=True, ge=1)]
     copies: Number
 
 
-Ids = Annotated[list[int], Field(max_length=MAX_TOKENS)]
+class TermsEntry(_Strict):
+    """`terms`: what the run allowed; `max_new_tokens` counts given tokens too."""
+
+    max_new_tokens: Annotated[int, Field(strict=True, ge=1, le=MAX_TOKENS)]
+    ignore_eos: Flag = False
+    stop_strings: Annotated[list[LongText], Field(max_length=1_000)] = []
+    stop_on_loop: Flag = False
+    loop_max_period: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 128
+    loop_min_copies: Annotated[float, Field(strict=True, ge=2, le=10_000)] = 3.0
+    loop_min_tokens: Annotated[int, Field(strict=True, ge=2)] = 48
+
+
+Ids = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
+Counts = Annotated[list[Count], Field(max_length=MAX_TOKENS)]
 Numbers = Annotated[list[Number], Field(max_length=MAX_TOKENS)]
 IdTable = Annotated[
-    list[Annotated[list[int], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
+    list[Annotated[list[TokenId], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
 ]
 LogProbTable = Annotated[
     list[Annotated[list[LogProb], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
 ]
-Notes = dict[ShortText, bool | int | Number | ShortText]
+Notes = dict[ShortText, Flag | Whole | Number | ShortText]
 
 
 class TokensEntry(_Strict):
@@ -108,18 +142,18 @@ class TokensEntry(_Strict):
     surprisal: Numbers
     entropy: Numbers
     varentropy: Numbers
-    rank: Ids
+    rank: Counts
     sampling_surprisal: Numbers
     sampling_entropy: Numbers
-    support_size: Ids
+    support_size: Counts
     top_ids: IdTable
     top_logprobs: LogProbTable
     top_sampling_logprobs: LogProbTable
     extra_ids: IdTable | None = None
     extra_logprobs: LogProbTable | None = None
     extra_sampling_logprobs: LogProbTable | None = None
-    rows: Ids | None = None
-    parent_rows: Ids | None = None
+    rows: Counts | None = None
+    parent_rows: Counts | None = None
     scores: Numbers | None = None
     notes: Annotated[list[Notes], Field(max_length=MAX_TOKENS)] | None = None
 
@@ -144,7 +178,7 @@ class HypothesisEntry(_Strict):
     """One of `hypotheses`: a complete row of a search."""
 
     score: Number
-    finished: bool
+    finished: Flag
     text: LongText
     tokens: TokensEntry
 
@@ -153,22 +187,47 @@ class TraceEntry(_Strict):
     """One line of a trace file."""
 
     schema_: Literal["explorer.trace/1"] = Field(alias="schema")
-    lane: int = 0
+    lane: Count = 0
     model: ModelEntry
     tokenizer: TokenizerEntry
     versions: dict[ShortText, ShortText]
     prompt: PromptEntry
-    decoder: ShortText
-    seed: int
+    decoder: SpecText
+    seed: Seed
     noise: NoiseEntry
-    batch_rows: int
+    batch_rows: Count
     stop_reason: StopReason
     text: LongText
     tokens: TokensEntry
     loops: Annotated[list[LoopEntry], Field(max_length=MAX_TOKENS)]
     timing: dict[ShortText, Number]
-    pieces: dict[int, ShortText]
+    pieces: dict[TokenKey, ShortText]
     hypotheses: Annotated[list[HypothesisEntry], Field(max_length=10_000)] = []
+    terms: TermsEntry | None = None
+    given: Count = 0
+    special: Ids = []
+    bytes_: dict[TokenKey, Hex] = Field(alias="bytes", default={})
+
+    @model_validator(mode="after")
+    def _given_are_there(self) -> TraceEntry:
+        if self.given > len(self.tokens.id):
+            raise ValueError(f"given is {self.given}, tokens.id has {len(self.tokens.id)} entries")
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a line as JSON Schema (draft 2020-12), as docs/trace.schema.json has it.
+
+    What it cannot say is checked all the same: all lists in `tokens` are as long as `tokens.id`,
+    and the three lists of one token's alternatives are as long as each other.
+    """
+    made = TraceEntry.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA,
+        **made,
+        "title": "One line of a trace file of Generation Explorer",
+    }
 
 
 def to_entry(trace: Trace) -> dict[str, object]:
@@ -196,7 +255,23 @@ def to_entry(trace: Trace) -> dict[str, object]:
         "timing": dict(trace.timing),
         "pieces": {str(token_id): text for token_id, text in trace.pieces.items()},
         **_hypotheses(trace),
+        **_extras(trace),
     }
+
+
+def _extras(trace: Trace) -> dict[str, object]:
+    """What is written only where there is something to say."""
+    found: dict[str, object] = {}
+    if trace.terms is not None:
+        terms = {name: getattr(trace.terms, name) for name in TermsEntry.model_fields}
+        found["terms"] = terms | {"stop_strings": list(trace.terms.stop_strings)}
+    if trace.given:
+        found["given"] = trace.given
+    if trace.special:
+        found["special"] = list(trace.special)
+    if trace.partial:
+        found["bytes"] = {str(token_id): data.hex() for token_id, data in trace.partial.items()}
+    return found
 
 
 def _hypotheses(trace: Trace) -> dict[str, object]:
@@ -276,7 +351,17 @@ def from_entry(entry: TraceEntry) -> Trace:
             Hypothesis(h.score, h.finished, _steps(h.tokens, entry.lane), h.text)
             for h in entry.hypotheses
         ),
+        terms=_terms(entry.terms),
+        given=entry.given,
+        special=tuple(entry.special),
+        partial={token_id: bytes.fromhex(data) for token_id, data in entry.bytes_.items()},
     )
+
+
+def _terms(entry: TermsEntry | None) -> Terms | None:
+    if entry is None:
+        return None
+    return Terms(**entry.model_dump() | {"stop_strings": tuple(entry.stop_strings)})
 
 
 def _candidates(

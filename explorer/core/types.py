@@ -206,6 +206,29 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run allowed its lanes: with them it can be proven why one stopped.
+
+    Attributes:
+        max_new_tokens: most tokens of a continuation, given ones included.
+        ignore_eos: the end mark ended nothing.
+        stop_strings: texts that end a lane once it holds one of them.
+        stop_on_loop: a loop ends a lane.
+        loop_max_period: longest unit of what counts as a loop, tokens.
+        loop_min_copies: fewest copies of it.
+        loop_min_tokens: fewest tokens of the whole stretch.
+    """
+
+    max_new_tokens: int
+    ignore_eos: bool = False
+    stop_strings: tuple[str, ...] = ()
+    stop_on_loop: bool = False
+    loop_max_period: int = 128
+    loop_min_copies: float = 3.0
+    loop_min_tokens: int = 48
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """The full record of one lane; all that is needed to show it again or to prove it.
 
@@ -226,6 +249,10 @@ class Trace:
         loops: periodic stretches.
         timing: seconds and tokens a second.
         hypotheses: all complete rows of a search, best first; () for a single row.
+        terms: what the run allowed; None in traces of given text, and where a file does not say.
+        given: how many of the first tokens stood there before the decoder began (a fork).
+        special: ids among `pieces` that are control marks and no part of the text.
+        partial: exact bytes of those among `pieces` that are not whole characters.
     """
 
     lane: int
@@ -244,6 +271,10 @@ class Trace:
     loops: tuple[Loop, ...]
     timing: Mapping[str, float]
     hypotheses: tuple[Hypothesis, ...] = ()
+    terms: Terms | None = None
+    given: int = 0
+    special: tuple[int, ...] = ()
+    partial: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def token_ids(self) -> tuple[int, ...]:

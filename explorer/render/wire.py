@@ -9,9 +9,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from explorer.core.detokenize import display_piece, is_partial
-from explorer.core.handle import Tokenizer
 from explorer.core.types import Candidate, Loop, ModelInfo, Prompt, StopReason, TokenStep
 
 SCHEMA = "explorer.wire/1"
@@ -69,10 +69,20 @@ class RunHeader:
     lanes: tuple[LaneHeader, ...]
 
 
+class Pieces(Protocol):
+    """What is asked of a tokenizer, or of a trace that stands in for one."""
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes one token stands for."""
+
+    def is_special(self, token_id: int) -> bool:
+        """True for tokens that are control marks and no part of the text."""
+
+
 class WireWriter:
     """Turns steps into lines; remembers the pieces it has already worked out."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Pieces) -> None:
         self._tokenizer = tokenizer
         self._pieces: dict[int, tuple[str, bool, bool]] = {}
 

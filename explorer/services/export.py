@@ -1,18 +1,19 @@
-"""Traces as files of other kinds: CSV and Parquet, one row a token."""
+"""Traces as files: by suffix, whole or not at all, one trace in memory at a time."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
-from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.atomic_file import replacing
+from explorer.core.errors import InvalidParams
 from explorer.core.trace_io import write_traces
-from explorer.core.types import Trace
+from explorer.core.types import TokenStep, Trace
+from explorer.services.parquet import arrow, write_parquet
 
 SUFFIXES = (".jsonl", ".csv", ".parquet", ".html")
 
@@ -38,59 +39,53 @@ def token_rows(traces: Iterable[Trace]) -> Iterator[tuple[object, ...]]:
     """One row a token, in the order of `COLUMNS`."""
     for number, trace in enumerate(traces):
         for step in trace.steps:
-            yield (
-                number,
-                trace.decoder,
-                trace.seed,
-                step.index,
-                step.token_id,
-                trace.pieces.get(step.token_id, ""),
-                step.surprisal,
-                step.entropy,
-                step.varentropy,
-                step.rank,
-                step.sampling_surprisal,
-                step.sampling_entropy,
-                step.support_size,
-                str(trace.stop_reason),
-            )
+            yield token_row(number, trace, step)
+
+
+def token_row(number: int, trace: Trace, step: TokenStep) -> tuple[object, ...]:
+    """One token in the order of `COLUMNS`; `number` is the trace's place in the file."""
+    return (
+        number,
+        trace.decoder,
+        trace.seed,
+        step.index,
+        step.token_id,
+        trace.pieces.get(step.token_id, ""),
+        step.surprisal,
+        step.entropy,
+        step.varentropy,
+        step.rank,
+        step.sampling_surprisal,
+        step.sampling_entropy,
+        step.support_size,
+        str(trace.stop_reason),
+    )
 
 
 def to_csv(traces: Iterable[Trace]) -> str:
-    """A CSV table, nats throughout.
+    """A CSV table, nats throughout; see `write_csv`."""
+    out = io.StringIO()
+    _write_rows(out, traces)
+    return out.getvalue()
+
+
+def write_csv(path: Path, traces: Iterable[Trace]) -> None:
+    """Write a CSV table, nats throughout.
 
     Pieces are JSON strings: spaces and line breaks stay visible, and no piece such as "=1+1"
     can be taken for a formula by a spreadsheet.
     """
-    out = io.StringIO()
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        _write_rows(file, traces)
+
+
+def _write_rows(out: TextIO, traces: Iterable[Trace]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     place = COLUMNS.index("piece")
     for row in token_rows(traces):
         quoted = json.dumps(row[place], ensure_ascii=False)
         writer.writerow([*row[:place], quoted, *row[place + 1 :]])
-    return out.getvalue()
-
-
-def write_parquet(path: Path, traces: Iterable[Trace]) -> None:
-    """A Parquet table, one row a token.
-
-    Raises:
-        NotCapable: where pyarrow, an optional extra, is not installed.
-    """
-    arrow, parquet = _arrow()
-    columns = list(zip(*token_rows(traces), strict=True))
-    table = arrow.table(dict(zip(COLUMNS, map(list, columns), strict=True)))
-    parquet.write_table(table, path)
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise NotCapable(
-            "Parquet needs pyarrow, which is not installed.", "Run: pip install pyarrow"
-        ) from None
 
 
 def check_suffix(path: Path) -> None:
@@ -110,23 +105,24 @@ def check_suffix(path: Path) -> None:
     if path.is_dir():
         raise InvalidParams(f"'{path}' is a folder.", "Give the name of a file in it.")
     if path.suffix.lower() == ".parquet":
-        _arrow()
+        arrow()
 
 
-def write_file(path: Path, traces: tuple[Trace, ...], page: str) -> None:
-    """Write traces in the format that the file's suffix names.
+def write_file(path: Path, traces: Iterable[Trace], page: str) -> None:
+    """Write traces in the format that the file's suffix names, whole or not at all.
 
     Args:
         path: .jsonl, .csv, .parquet or .html.
-        traces: what to write.
+        traces: what to write; read once, one at a time.
         page: the self-contained page, for .html.
     """
     suffix = path.suffix.lower()
     if suffix == ".jsonl":
         write_traces(path, traces)
     elif suffix == ".csv":
-        path.write_text(to_csv(traces), encoding="utf-8")
+        write_csv(path, traces)
     elif suffix == ".parquet":
         write_parquet(path, traces)
     else:
-        path.write_text(page, encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")

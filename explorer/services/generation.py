@@ -17,8 +17,8 @@ from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.noise import lane_keys
 from explorer.core.recorder import LaneLabel, Recorder, RunFacts
-from explorer.core.trace_schema import MAX_TOKENS, MAX_TOP
-from explorer.core.types import Column, Prompt, StopReason, Trace
+from explorer.core.trace_schema import MAX_SEED_BITS, MAX_TOKENS, MAX_TOP
+from explorer.core.types import Column, Prompt, StopReason, Terms, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import Chain, parse
 from explorer.services import checks
@@ -26,7 +26,6 @@ from explorer.services.loading import load_model
 from explorer.services.model_memory import ModelSize, estimate_need, free_memory, require_memory
 
 MAX_LANES = 8
-MAX_SEED_BITS = 256
 MAX_ROWS = 64
 RANDOM_SEED = -1
 
@@ -82,6 +81,18 @@ class RunOptions:
             )
         for name, value in checked.items():  # a frozen dataclass lets its own __post_init__ in
             object.__setattr__(self, name, value)
+
+    def terms(self) -> Terms:
+        """What may end a lane, as traces state it."""
+        return Terms(
+            max_new_tokens=self.max_new_tokens,
+            ignore_eos=self.ignore_eos,
+            stop_strings=self.stop_strings,
+            stop_on_loop=self.stop_on_loop,
+            loop_max_period=self.loop.max_period,
+            loop_min_copies=self.loop.min_copies,
+            loop_min_tokens=self.loop.min_tokens,
+        )
 
 
 def library_versions() -> dict[str, str]:
@@ -172,7 +183,9 @@ class Run:
                 LaneLabel(spec, noise, decoder.conclude)
                 for spec, noise, decoder in zip(specs, self._noises, self._decoders, strict=True)
             ],
-            RunFacts(options.seed, self._eos_ids, library_versions(), options.loop),
+            RunFacts(
+                options.seed, self._eos_ids, library_versions(), options.loop, options.terms()
+            ),
         )
 
     def _check_memory(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from example_law import ENTROPY, logprobs
 from method_docs import DOCS, NO_PICTURE, files
-from write_docs import PARTS, rewritten
+from write_docs import PARTS, TRACE_SCHEMA, rewritten, trace_schema
 
 import explorer
 from explorer.analyzers import ALL as ANALYZERS
@@ -116,6 +116,10 @@ def test_no_drawer_for_everything() -> None:
 @pytest.mark.parametrize(("path", "name", "make"), PARTS, ids=[p[1] for p in PARTS])
 def test_generated_documentation_is_current(path, name, make) -> None:
     assert rewritten(path, name, make()) == path.read_text(encoding="utf-8"), "run: make docs"
+
+
+def test_the_published_schema_of_trace_files_is_current() -> None:
+    assert TRACE_SCHEMA.read_text(encoding="utf-8") == trace_schema(), "run: make docs"
 
 
 def test_every_method_has_a_current_page_with_its_formula_and_picture() -> None:

@@ -135,7 +135,7 @@ def test_what_cannot_be_written_is_shown_and_told_in_one_line(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for suffix, place in ((".jsonl", "write_traces"), (".csv", "to_csv")):
+    for suffix, place in ((".jsonl", "write_traces"), (".csv", "write_csv")):
         monkeypatch.setattr(export, place, full)
         out = tmp_path / f"run{suffix}"
         assert generate("--decoder", "greedy", "--out", str(out)) == 2

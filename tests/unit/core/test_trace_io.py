@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from explorer.core.errors import TraceFormatError
 from explorer.core.trace_io import read_traces, trace_from_json, trace_to_json, write_traces
-from explorer.core.types import Candidate, Loop, Noise, Prompt, StopReason, TokenStep, Trace
+from explorer.core.types import Candidate, Loop, Noise, Prompt, StopReason, Terms, TokenStep, Trace
 from explorer.services.generation import generate
 
 VOCAB = LetterTokenizer().vocab_size
@@ -73,9 +73,17 @@ steps = st.builds(
 )
 
 
-@given(st.lists(steps, max_size=4), text, st.dictionaries(st.integers(0, 999), text, max_size=4))
+ids = st.integers(0, 999)
+
+
+@given(
+    st.lists(steps, max_size=4),
+    text,
+    st.dictionaries(ids, text, max_size=4),
+    st.dictionaries(ids, st.binary(min_size=1, max_size=8), max_size=4),
+)
 @settings(deadline=None)
-def test_any_trace_round_trips(given_steps, words, pieces) -> None:
+def test_any_trace_round_trips(given_steps, words, pieces, partial) -> None:
     (base,) = generate(ScriptedModel(hashed_script(VOCAB)), "a", ["greedy"], max_new_tokens=1)
     trace = replace(
         base,
@@ -87,6 +95,10 @@ def test_any_trace_round_trips(given_steps, words, pieces) -> None:
         pieces=pieces,
         loops=(Loop(3, 4, 5.25),),
         stop_reason=StopReason.LOOP,
+        terms=Terms(9, ignore_eos=True, stop_strings=(words,), stop_on_loop=True),
+        given=len(given_steps),
+        special=tuple(pieces),
+        partial=partial,
     )
     line = trace_to_json(trace)
     assert "\n" not in line
@@ -103,7 +115,7 @@ def change(line: str, **fields) -> str:
     ("damage", "message"),
     [
         (lambda line: line[: len(line) // 2], "not whole JSON"),
-        (lambda line: "[" * 100_000, "not whole JSON"),
+        (lambda line: "[" * 100_000, "nested more than 16 deep"),
         (lambda line: "[1, 2]", "has schema None"),
         (lambda line: change(line, schema="explorer.trace/9"), "'explorer.trace/9'"),
         (lambda line: change(line, unknown=1), "unknown: Extra inputs are not permitted"),
@@ -112,7 +124,7 @@ def change(line: str, **fields) -> str:
         (lambda line: change(line, tokens={}), "tokens.id: Field required"),
         (lambda line: line.replace('"rank":[', '"rank":[0,'), "tokens.rank has 26 entries"),
         (lambda line: line.replace('"surprisal":[', '"surprisal":[NaN,', 1), "finite number"),
-        (lambda line: change(line, decoder="x" * 5000), "at most 4096 characters"),
+        (lambda line: change(line, decoder="x" * 70_000), "at most 65536 characters"),
     ],
 )
 def test_a_damaged_line_is_refused_with_place_and_reason(tmp_path, traces, damage, message) -> None:

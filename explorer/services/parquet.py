@@ -1,0 +1,121 @@
+"""Traces as a Parquet table: one row a token, as pandas, DuckDB and datasets read it.
+
+The table has the columns of the CSV file, and three lists a token: the likeliest tokens with
+both log-probabilities. What belongs to a whole trace stands in each of its rows; the file holds
+it once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from explorer.core.atomic_file import replacing
+from explorer.core.errors import NotCapable
+from explorer.core.types import Trace
+
+ROWS_A_GROUP = 50_000
+"""Tokens held before they are written: some 30 MB with ten alternatives each."""
+_LONG_SEED = 2**63
+
+
+def write_parquet(path: Path, traces: Iterable[Trace]) -> None:
+    """Write a Parquet table, nats throughout; a cut token's log-probability is null.
+
+    A seed past 64 bits is written as null: the table has no wider column.
+
+    Raises:
+        NotCapable: where pyarrow, an optional extra, is not installed.
+    """
+    pa, parquet = arrow()
+    schema = _schema(pa)
+    with replacing(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        rows = _rows(traces)
+        while group := list(islice(rows, ROWS_A_GROUP)):
+            columns = list(zip(*group, strict=True))
+            arrays = [
+                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def arrow() -> tuple[Any, Any]:
+    """pyarrow and its Parquet module.
+
+    Raises:
+        NotCapable: where it, an optional extra, is not installed.
+    """
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise NotCapable(
+            "Parquet needs pyarrow, which is not installed.", "Run: pip install pyarrow."
+        ) from None
+
+
+def _schema(pa: Any) -> Any:
+    text, whole, number = pa.string(), pa.int64(), pa.float64()
+    # A few texts stand in every row of a trace: the file and its readers hold each once.
+    repeated = pa.dictionary(pa.int32(), text)
+    return pa.schema(
+        [
+            ("trace", whole),
+            ("decoder", repeated),
+            ("seed", whole),
+            ("index", whole),
+            ("token_id", whole),
+            ("piece", text),
+            ("surprisal_nats", number),
+            ("entropy_nats", number),
+            ("varentropy_nats2", number),
+            ("rank", whole),
+            ("sampling_surprisal_nats", number),
+            ("sampling_entropy_nats", number),
+            ("support_size", whole),
+            ("stop_reason", repeated),
+            ("model", repeated),
+            ("model_digest", repeated),
+            ("prompt", repeated),
+            ("given", pa.bool_()),
+            ("top_ids", pa.list_(whole)),
+            ("top_logprobs", pa.list_(number)),
+            ("top_sampling_logprobs", pa.list_(number)),
+        ]
+    )
+
+
+def _rows(traces: Iterable[Trace]) -> Iterator[tuple[object, ...]]:
+    for number, trace in enumerate(traces):
+        seed = trace.seed if -_LONG_SEED <= trace.seed < _LONG_SEED else None
+        for step in trace.steps:
+            yield (
+                number,
+                trace.decoder,
+                seed,
+                step.index,
+                step.token_id,
+                trace.pieces.get(step.token_id, ""),
+                step.surprisal,
+                step.entropy,
+                step.varentropy,
+                step.rank,
+                step.sampling_surprisal,
+                step.sampling_entropy,
+                step.support_size,
+                str(trace.stop_reason),
+                trace.model.id,
+                trace.model.digest,
+                trace.prompt.text,
+                step.index < trace.given,
+                [c.token_id for c in step.top],
+                [_null(c.logprob) for c in step.top],
+                [_null(c.sampling_logprob) for c in step.top],
+            )
+
+
+def _null(logprob: float) -> float | None:
+    return None if logprob == -math.inf else logprob
