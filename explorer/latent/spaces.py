@@ -7,12 +7,18 @@ from functools import cache
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.latent.automaton import Automaton, Weighting
-from explorer.latent.language import Language, language
+from explorer.latent.checkpoints import CONFIG, load_network
+from explorer.latent.language import SHIPPED, Language, language
 from explorer.latent.laws import GrammarLaws
+from explorer.latent.learned import LearnedSpace
 from explorer.latent.points import MAX_DIMENSIONS
 from explorer.latent.space import ArielSpace, Space, Words
 from explorer.latent.toy import MAX_WORDS, toy_grammar
+from explorer.latent.word_laws import WordLaws
+from explorer.latent.word_lm import WordModel
 
+LAW = "lm"
+LEARNED = ("vae", "ae", "transformer")
 ANY_SIZE = tuple(range(1, MAX_DIMENSIONS + 1))
 
 
@@ -24,7 +30,17 @@ def spaces(spoken: str | Language) -> dict[str, tuple[int, ...]]:
         ModelUnavailable: if the language's files are not here.
     """
     spoken = language(spoken) if isinstance(spoken, str) else spoken
-    return {"ariel": ANY_SIZE} if spoken.name == "toy" else {}
+    found: dict[str, tuple[int, ...]] = {"ariel": ANY_SIZE} if spoken.name == "toy" else {}
+    folder = SHIPPED / spoken.name
+    if (folder / LAW / CONFIG).exists():
+        found["ariel_lm" if spoken.name == "toy" else "ariel"] = ANY_SIZE
+    for name in LEARNED:
+        sizes = [
+            int(path.parent.name.rpartition("-")[2]) for path in folder.glob(f"{name}-*/{CONFIG}")
+        ]
+        if sizes:
+            found[name] = tuple(sorted(sizes))
+    return found
 
 
 def load_space(spoken: str | Language, name: str, dimensions: int) -> Space:
@@ -55,17 +71,30 @@ def load_space(spoken: str | Language, name: str, dimensions: int) -> Space:
 
 
 @cache
-def _toy_laws() -> GrammarLaws:
+def _grammar_laws() -> GrammarLaws:
     return GrammarLaws(Automaton(toy_grammar(), Weighting.RULES))
 
 
 @cache
+def word_laws(spoken: str) -> WordLaws:
+    """The laws of a language's trained model of words.
+
+    Raises:
+        ModelUnavailable: if it is damaged or not here.
+    """
+    net, _ = load_network(SHIPPED / spoken / LAW)
+    assert isinstance(net, WordModel)
+    return WordLaws(net)
+
+
+@cache
 def _load(spoken: str, name: str, dimensions: int) -> Space:
-    return ArielSpace(
-        _toy_laws(),
-        Words(language(spoken).vocabulary),
-        dimensions,
-        name=name,
-        title="AriEL, the grammar's law",
-        max_words=MAX_WORDS,
-    )
+    words = Words(language(spoken).vocabulary)
+    if name not in ("ariel", "ariel_lm"):
+        folder = SHIPPED / spoken / f"{name}-{dimensions}"
+        return LearnedSpace(*load_network(folder), words)
+    if spoken == "toy" and name == "ariel":
+        title = "AriEL, the grammar's law"
+        return ArielSpace(_grammar_laws(), words, dimensions, title=title, max_words=MAX_WORDS)
+    laws = word_laws(spoken)
+    return ArielSpace(laws, words, dimensions, name=name, title="AriEL, a trained law")

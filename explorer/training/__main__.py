@@ -5,6 +5,8 @@ prepare  texts of a plan -> tokenizer and token arrays in a work folder
 train    the loop, from where it stopped
 export   the work folder's checkpoint -> a model folder
 measure  bits per byte of any models on the held-out texts
+toy, dialogue  sentences of a language, for the latent spaces -> a work folder
+autoencoder    one network of a latent space, from its plan -> a model folder
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ from tokenizers import Tokenizer
 
 from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.core.models import load_local
+from explorer.training.autoencoder import train
 from explorer.training.bits import bits_per_byte
 from explorer.training.bpe import save_tokenizer, train_bpe
 from explorer.training.config import TrainingPlan, read_plan
 from explorer.training.corpus import Document, read_documents, split, without_copies
+from explorer.training.dialogue import prepare_dialogue
 from explorer.training.llama import new_llama, save_model
-from explorer.training.loop import Training
+from explorer.training.loop import Training, next_tokens
 from explorer.training.samples import samples_page
+from explorer.training.sentences import prepare_toy
 from explorer.training.stories import ENDED, append_stories
 from explorer.training.windows import Mixture, join
 
@@ -105,7 +110,10 @@ def _training(plan: TrainingPlan, work: Path) -> Training:
             logits: torch.Tensor = model(input_ids=ids, use_cache=False).logits
         return logits
 
-    return Training(model, forward, mixture, plan.schedule, seed=plan.seed, folder=work)
+    schedule = plan.schedule
+    objective = next_tokens(lambda ids: forward(ids.to(device)), mixture, schedule, plan.seed)
+    tokens = schedule.windows * schedule.context
+    return Training(model, objective, schedule, folder=work, tokens=tokens)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -146,10 +154,42 @@ def _samples(arguments: argparse.Namespace) -> None:
     print(samples_page(load_local(arguments.model, id=arguments.model.name)))
 
 
+def _toy(arguments: argparse.Namespace) -> None:
+    prepare_toy(arguments.work, count=arguments.count, seed=arguments.seed, progress=_report)
+
+
+def _dialogue(arguments: argparse.Namespace) -> None:
+    print(prepare_dialogue(arguments.data, arguments.work, words=arguments.words))
+
+
+def _autoencoder(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    print(train(arguments.plan, arguments.work, arguments.out, _report))
+
+
+def _add_sentence_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    toy = commands.add_parser("toy")
+    toy.add_argument("--count", type=int, default=100_000, help="sentences drawn")
+    toy.add_argument("--seed", type=int, default=0)
+    toy.set_defaults(run=_toy)
+    dialogue = commands.add_parser("dialogue")
+    dialogue.add_argument("--data", type=Path, required=True)
+    dialogue.add_argument("--words", type=int, default=2000, help="of the vocabulary")
+    dialogue.set_defaults(run=_dialogue)
+    network = commands.add_parser("autoencoder")
+    network.add_argument("--plan", type=Path, required=True)
+    network.add_argument("--out", type=Path, help="folder of the language's models")
+    network.add_argument("--threads", type=int, default=1, help="1: the same twice")
+    network.set_defaults(run=_autoencoder)
+    for command in (toy, dialogue, network):
+        command.add_argument("--work", type=Path, required=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m explorer.training", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    _add_sentence_commands(commands)
     stories = commands.add_parser("stories")
     stories.add_argument("--model", type=Path, required=True)
     stories.add_argument("--out", type=Path, required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -49,15 +50,13 @@ class ModelShape(_Section):
     rope_theta: float = Field(default=10_000.0, gt=1)
 
 
-class Schedule(_Section):
+class Pace(_Section):
     """How long, how fast.
 
     Attributes:
         steps: optimiser steps.
         warmup: steps in which the rate climbs from zero.
         decay: share of the steps, at the end, in which it falls to zero.
-        windows: sequences a step.
-        context: tokens a sequence.
         matrix_rate: learning rate of the weight matrices (Muon).
         vector_rate: learning rate of embeddings and norms (AdamW).
         weight_decay: of the matrices.
@@ -66,11 +65,21 @@ class Schedule(_Section):
     steps: int = Field(ge=1)
     warmup: int = Field(default=50, ge=0)
     decay: float = Field(default=0.3, ge=0, le=1)
-    windows: int = Field(default=16, ge=1)
-    context: int = Field(default=512, ge=8)
     matrix_rate: float = Field(default=0.02, gt=0)
     vector_rate: float = Field(default=0.003, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
+
+
+class Schedule(Pace):
+    """The pace, and what is read at a step.
+
+    Attributes:
+        windows: sequences a step.
+        context: tokens a sequence.
+    """
+
+    windows: int = Field(default=16, ge=1)
+    context: int = Field(default=512, ge=8)
 
 
 class TrainingPlan(_Section):
@@ -92,13 +101,25 @@ class TrainingPlan(_Section):
 
 
 def read_plan(path: Path) -> TrainingPlan:
-    """Read a plan.
+    """Read the plan of a language model such as `tiny`.
+
+    Raises:
+        InvalidParams: naming the file, the entry and what is wrong with it.
+    """
+    return read_section(path, TrainingPlan)
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+def read_section(path: Path, kind: type[Section]) -> Section:
+    """Read a plan of any kind.
 
     Raises:
         InvalidParams: naming the file, the entry and what is wrong with it.
     """
     try:
-        return TrainingPlan.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return kind.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidParams(f"{path} cannot be read as a training plan: {error}.") from error
     except ValidationError as error:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from explorer.core.progress import Progress, quiet
-from explorer.training.config import Schedule
+from explorer.training.config import Pace, Schedule
 from explorer.training.schedule import rate_at
 from explorer.training.windows import Mixture
 
@@ -25,10 +26,40 @@ Forward = Callable[[Tensor], Tensor]
 """Token ids [windows, context] to logits [windows, context, vocab]."""
 
 
+class Objective(Protocol):
+    """What is made small."""
+
+    def __call__(self, step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss at a step, and figures for the curve ("loss" among them), all scalars.
+
+        A function of the step and the weights alone, so that a run can be taken up again.
+        """
+
+
 def next_token_loss(forward: Forward, batch: Tensor) -> Tensor:
     """Mean surprisal in nats of tokens 2 … n of each window [windows, n] given those before."""
     logits = forward(batch[:, :-1])
-    return functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+    targets = batch[:, 1:].to(logits.device)
+    return functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+
+def next_tokens(forward: Forward, mixture: Mixture, schedule: Schedule, seed: int) -> Objective:
+    """The mean surprisal of the next token on the windows of each step.
+
+    Args:
+        forward: ids to logits of the model.
+        mixture: what is read.
+        schedule: how many windows of which length.
+        seed: of the windows.
+    """
+    windows, context = schedule.windows, schedule.context
+
+    def objective(step: int) -> tuple[Tensor, Mapping[str, Tensor]]:
+        batch = mixture.batch(seed=seed, step=step, windows=windows, context=context)
+        loss = next_token_loss(forward, batch)
+        return loss, {"loss": loss}
+
+    return objective
 
 
 class Optimisers:
@@ -38,21 +69,21 @@ class Optimisers:
     implementation is torch's.
     """
 
-    def __init__(self, model: nn.Module, schedule: Schedule) -> None:
+    def __init__(self, model: nn.Module, pace: Pace) -> None:
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
         matrices = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
         chosen = {id(p) for p in matrices}
         others = [p for _, p in named if id(p) not in chosen]
-        self._rates = (schedule.matrix_rate, schedule.vector_rate)
+        self._rates = (pace.matrix_rate, pace.vector_rate)
         self._all = (
             torch.optim.Muon(
                 matrices,
-                lr=schedule.matrix_rate,
+                lr=pace.matrix_rate,
                 momentum=0.95,
                 nesterov=True,
-                weight_decay=schedule.weight_decay,
+                weight_decay=pace.weight_decay,
             ),
-            torch.optim.AdamW(others, lr=schedule.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
+            torch.optim.AdamW(others, lr=pace.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
         )
 
     def step(self, share: float) -> None:
@@ -89,26 +120,24 @@ class Training:
 
     Args:
         model: trained in place.
-        forward: ids to logits of that model.
-        mixture: what is read.
-        schedule: how.
-        seed: of the windows.
+        objective: what is made small.
+        pace: how long, how fast.
         folder: where the checkpoint and the curve are kept.
+        tokens: read a step, for the curve.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        forward: Forward,
-        mixture: Mixture,
-        schedule: Schedule,
+        objective: Objective,
+        pace: Pace,
         *,
-        seed: int,
         folder: Path,
+        tokens: int,
     ) -> None:
-        self.model, self._forward, self._mixture = model, forward, mixture
-        self._schedule, self._seed, self._folder = schedule, seed, folder
-        self._optimisers = Optimisers(model, schedule)
+        self.model, self._objective, self._pace = model, objective, pace
+        self._folder, self._tokens = folder, tokens
+        self._optimisers = Optimisers(model, pace)
         self.step = 0
         if self.checkpoint.exists():
             self._take_up()
@@ -120,48 +149,44 @@ class Training:
 
     @property
     def curve(self) -> Path:
-        """One JSON line every ten steps: step, loss (nats a token), tokens a second."""
+        """One JSON line every ten steps: step, loss and what else there is, tokens a second."""
         return self._folder / "curve.jsonl"
 
     def run(self, progress: Progress = quiet) -> None:
         """Go on to the last step."""
-        self.step_until(self._schedule.steps, progress)
+        self.step_until(self._pace.steps, progress)
 
     def step_until(self, last: int, progress: Progress = quiet) -> None:
         """Go on to a step and keep a checkpoint there."""
-        schedule = self._schedule
         self.model.train()
-        losses: list[float] = []
+        figures: list[dict[str, float]] = []
         started = time.perf_counter()
         while self.step < last:
-            losses.append(self._one_step())
+            figures.append(self._one_step())
             self.step += 1
             if self.step % 10 == 0 or self.step == last:
-                tokens = len(losses) * schedule.windows * schedule.context
-                self._note(sum(losses) / len(losses), tokens / (time.perf_counter() - started))
-                losses, started = [], time.perf_counter()
-                progress("Training", self.step / schedule.steps)
+                seconds = time.perf_counter() - started
+                self._note(figures, len(figures) * self._tokens / seconds)
+                figures, started = [], time.perf_counter()
+                progress("Training", self.step / self._pace.steps)
             if self.step % SAVE_EVERY == 0 or self.step == last:
                 self._save()
 
-    def _one_step(self) -> float:
-        schedule = self._schedule
-        batch = self._mixture.batch(
-            seed=self._seed, step=self.step, windows=schedule.windows, context=schedule.context
-        )
-        device = next(self.model.parameters()).device
-        loss = next_token_loss(self._forward, batch.to(device))
+    def _one_step(self) -> dict[str, float]:
+        pace = self._pace
+        loss, figures = self._objective(self.step)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimisers.step(
-            rate_at(self.step, steps=schedule.steps, warmup=schedule.warmup, decay=schedule.decay)
+            rate_at(self.step, steps=pace.steps, warmup=pace.warmup, decay=pace.decay)
         )
-        return float(loss.detach())
+        return {name: float(value.detach()) for name, value in figures.items()}
 
-    def _note(self, loss: float, rate: float) -> None:
-        line = {"step": self.step, "loss": round(loss, 4), "tokens_per_s": round(rate)}
+    def _note(self, figures: list[dict[str, float]], rate: float) -> None:
+        means = {name: sum(f[name] for f in figures) / len(figures) for name in figures[0]}
+        line = {"step": self.step, **{name: round(mean, 4) for name, mean in means.items()}}
         with self.curve.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line | {"tokens_per_s": round(rate)}) + "\n")
 
     def _take_up(self) -> None:
         saved = load_file(self.checkpoint)

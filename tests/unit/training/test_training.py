@@ -18,7 +18,7 @@ from explorer.training.bits import bits_per_byte
 from explorer.training.config import ModelShape, Schedule, TextSource, read_plan
 from explorer.training.corpus import Document, read_documents, split, without_copies
 from explorer.training.llama import new_llama
-from explorer.training.loop import Training
+from explorer.training.loop import Training, next_tokens
 from explorer.training.stories import append_stories, draw, sample_stories
 from explorer.training.windows import Mixture, join
 
@@ -97,11 +97,15 @@ def trained(folder: Path, steps: int, stop: int | None = None) -> Training:
     model = new_llama(SHAPE, seed=3)
     training = Training(
         model,
-        lambda ids: model(input_ids=ids, use_cache=False).logits,
-        Mixture((stream,), (1.0,)),
+        next_tokens(
+            lambda ids: model(input_ids=ids, use_cache=False).logits,
+            Mixture((stream,), (1.0,)),
+            schedule,
+            seed=1,
+        ),
         schedule,
-        seed=1,
         folder=folder,
+        tokens=64,
     )
     if stop is None:
         training.run()
