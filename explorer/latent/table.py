@@ -36,6 +36,7 @@ FIGURES = {
     "rules": "rules: rules of the grammar that the valid sentences use",
     "vocabulary": "vocabulary: words of the language that the sentences use",
     "reconstructed": "reconstructed: held-out sentences that come back from their point (float64)",
+    "exact": "exact: held-out sentences that come back from their exact point (fractions; AriEL)",
     "tokens": "tokens: words and ends of held-out sentences that come back in their place",
     "predicted": "predicted: words and ends that are the likeliest, given the point and what "
     "stands before them",
@@ -72,7 +73,6 @@ class Table:
         held_out: sentences that were to come back.
         bundled: True where these are the project's own turns, not held-out data.
         seed: of the points.
-        exact: of AriEL's held-out sentences that come back from their exact points.
         rows: AriEL first, then as `spaces` has them.
     """
 
@@ -81,7 +81,6 @@ class Table:
     held_out: int
     bundled: bool
     seed: int
-    exact: Figure | None
     rows: tuple[Row, ...]
 
 
@@ -218,20 +217,19 @@ def measure(
     """
     sentences = list(held_out_sentences(spoken) if held_out is None else held_out)
     found: list[Row] = []
-    exact = None
     loaded = [load_space(spoken, name, d) for name, d in _named(spoken)]
     for number, space in enumerate(loaded):
         progress(f"{spoken.name}: {space.name} of {space.dimensions}", number / len(loaded))
         returned = return_figures(space, sentences)
-        if exact is None and isinstance(space, ArielSpace):
-            exact = exactly(space, sentences)
+        if isinstance(space, ArielSpace):
+            returned["exact"] = exactly(space, sentences)
         for how in ("uniform", "prior") if space.prior == "gaussian" else ("uniform",):
             readings = space.decode(drawn(space, points, how, seed))
             figures = sampling_figures(spoken, readings) | returned
             ordered = {name: figures[name] for name in FIGURES if name in figures}
             found.append(Row(space.name, space.title, space.dimensions, how, ordered))
     bundled = held_out is None and spoken.name != "toy"
-    return Table(spoken.name, points, len(sentences), bundled, seed, exact, tuple(found))
+    return Table(spoken.name, points, len(sentences), bundled, seed, tuple(found))
 
 
 def _named(spoken: Language) -> Iterator[tuple[str, int]]:
