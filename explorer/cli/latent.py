@@ -106,6 +106,8 @@ def _table(arguments: argparse.Namespace) -> int:
         for name in names:
             spoken = language(name)
             held = None if lines is None else read_turns(spoken, lines)
+            if held is not None and lines is not None:
+                print(f"{len(held)} sentences of {len(lines)} lines are used", file=sys.stderr)
             found.append(
                 measure(
                     spoken,

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import ModelUnavailable, UnknownName
 from explorer.latent.judge import Judge, split_words
-from explorer.latent.toy import describe, toy_grammar
+from explorer.latent.toy import MAX_WORDS, describe, toy_grammar
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "models" / "latent"
 """A folder a language: `words.txt` where no grammar has them, `seen.npy`, a folder a model."""
 
 SEEN = "seen.npy"
 WORDS = "words.txt"
+MOST_TURN_WORDS = 12
+"""Of a turn of dialogue, marks included."""
 
 _PIECE = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 _CLOSING = re.compile(r" ([.,?!;:])")
@@ -40,6 +42,7 @@ class Language:
         split: from a typed text to words.
         judge: says valid or not, and why; None where nothing decides that.
         seen: digests of the training sentences of the shipped models, uint64, sorted.
+        most_words: of a sentence; longer ones have no point in the trained spaces.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Language:
     split: Callable[[str], tuple[str, ...]]
     judge: Judge | None = None
     seen: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    most_words: int = MAX_WORDS
 
     def join(self, words: Sequence[str]) -> str:
         """A sentence for people.
@@ -100,7 +104,10 @@ def _dialogue() -> Language:
             "The dialogue language has no list of words here.",
             "Train it with `python -m explorer.training`, or choose the toy language.",
         ) from error
-    return Language("dialogue", "Dialogue", tuple(words), dialogue_words, None, _seen("dialogue"))
+    seen = _seen("dialogue")
+    return Language(
+        "dialogue", "Dialogue", tuple(words), dialogue_words, None, seen, MOST_TURN_WORDS
+    )
 
 
 def _seen(name: str) -> NDArray[np.uint64]:

@@ -121,7 +121,9 @@ def held_out_sentences(spoken: Language, count: int = 1000) -> list[tuple[str, .
 
 
 def read_turns(spoken: Language, lines: Sequence[str]) -> list[tuple[str, ...]]:
-    """Typed sentences as words, each once; those with an unknown word are left out.
+    """Typed sentences as words, each once; what no space has a place for is left out.
+
+    That is what is too long, holds an unknown word, or is no sentence to the judge.
 
     Raises:
         InvalidParams: if none is left.
@@ -129,10 +131,13 @@ def read_turns(spoken: Language, lines: Sequence[str]) -> list[tuple[str, ...]]:
     known = frozenset(spoken.vocabulary)
     found = dict.fromkeys(words for line in lines if (words := spoken.split(line)))
     kept = [words for words in found if known.issuperset(words)]
+    kept = [words for words in kept if len(words) <= spoken.most_words]
+    if spoken.judge is not None:
+        kept = [words for words in kept if spoken.judge.judge(words).valid]
     if not kept:
         raise InvalidParams(
-            f"Of {len(found)} sentences none consists of words of the {spoken.name} language.",
-            "Give one sentence a line, in the words of the language.",
+            f"Of {len(found)} sentences none is one of the {spoken.name} language.",
+            f"Give one a line, in its words, of at most {spoken.most_words} words.",
         )
     return kept
 

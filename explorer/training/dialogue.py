@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from explorer.core.errors import InvalidParams
-from explorer.latent.language import dialogue_words
+from explorer.latent.language import MOST_TURN_WORDS, dialogue_words
 from explorer.training.corpus import clean, is_refused
 from explorer.training.sentences import Sentence, split_sentences, write_sentences
 
-LEAST, MOST = 2, 12
+LEAST, MOST = 2, MOST_TURN_WORDS
 """Words of a turn, marks included."""
 
 QUESTIONS = "dialogue/guesswhat_human_200.jsonl"
