@@ -17,6 +17,7 @@ from explorer.latent.grammar import Grammar, Rule
 from explorer.latent.judge import Judge
 from explorer.latent.laws import FunctionLaws, GrammarLaws
 from explorer.latent.reading import Reader
+from explorer.latent.space import ArielSpace, Words
 
 WORDS = "abcd"
 dimensions = st.integers(1, 64)
@@ -168,3 +169,21 @@ def test_a_grammar_of_one_sentence_fills_the_cube(weighting):
     ariel = Ariel(laws, 3)
     assert ariel.box((1, 2)).volume == 1
     assert {d.tokens for d in ariel.decode_many([[0, 0, 0], [1, 1, 1], [0.5, 0, 1]])} == {(1, 2)}
+
+
+@settings(max_examples=80, deadline=None)
+@given(grammars(), dimensions, st.data())
+def test_spaces_of_random_grammars_give_sentences_back_and_corners_sentences(grammar, d, data):
+    laws = GrammarLaws(Automaton(grammar, Weighting.RULES))
+    space = ArielSpace(laws, Words(grammar.vocabulary), d)
+    sentences = sorted({*written_out(grammar)})[:30]
+    codes = space.encode(sentences)
+    assert [reading.words for reading in space.decode(codes)] == sentences
+    for code, words in zip(codes, sentences, strict=True):
+        # A dimension beyond the last token, the end included, is not cut: its middle.
+        assert all(code[len(words) + 1 :] == 0.5)
+    corner = data.draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=d, max_size=d))
+    [reading] = space.decode([corner])
+    assert reading.ended
+    assert space.ariel.box(space.ids(reading.words)).holds(tuple(map(Fraction, corner)))
+    assert Judge(grammar).judge(reading.words).valid
