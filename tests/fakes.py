@@ -159,6 +159,10 @@ class ScriptedBatch:
             history.append(token_id)
         return torch.stack([self.model.law(history) for history in self.histories])
 
+    def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
+        columns = [self.step(column) for column in zip(*token_ids, strict=True)]
+        return torch.stack(columns, dim=1)
+
 
 def table_script(table: dict[tuple[int, ...], dict[int, float]], vocab: int) -> Script:
     """A table model: the longest listed suffix of the history gives the probabilities."""

@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    from explorer.cli import bench, decoders, generate, latent, models, score, ui
+    from explorer.cli import bench, decoders, generate, latent, models, score, ui, verify
 
     parser = _Parser(
         prog="explorer",
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (ui, models, decoders, generate, score, bench, latent):
+    for command in (ui, models, decoders, generate, score, verify, bench, latent):
         command.add_parser(commands)
     return parser
 

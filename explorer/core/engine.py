@@ -53,13 +53,13 @@ def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
         NumericalFailure: after the last column, if a lane met NaN or no possible token, from
             the model or in its own law; names every such lane.
     """
-    check_fits(model, len(request.prompt_ids), request.max_new_tokens)
+    check_fits(model, len(request.prompt_ids) + len(request.given), request.max_new_tokens)
     if not request.lanes or request.top < 1:
         raise InvalidParams("A run needs at least one lane and one alternative a token.")
     run = _Run(model, request)
     stopped = run.prefill()
     if stopped is not None:
-        yield run.column(0, (), stopped)
+        yield run.column(run.first, (), stopped)
         return
     looks_ahead = any(lane.decoder.looks_ahead for lane in request.lanes)
     for step in range(request.max_new_tokens + looks_ahead):
@@ -143,12 +143,13 @@ class _Run:
         self.request, self.tokenizer = request, model.tokenizer
         self.started = time.perf_counter()
         self.batch_rows = 1
-        prompt = list(request.prompt_ids)
+        self.first = len(request.given)
+        prompt = [*request.prompt_ids, *request.given]
         self.states = [
             _LaneState(i, lane, [_Row(0, prompt.copy(), lane.watchers)])
             for i, lane in enumerate(request.lanes)
         ]
-        main = _Group("", model.open_batch(), request.prompt_ids, list(self.states))
+        main = _Group("", model.open_batch(), tuple(prompt), list(self.states))
         if any(lane.layers for lane in request.lanes):
             main.batch.keep_layers()
         self.groups = {"": main}
@@ -163,9 +164,10 @@ class _Run:
                 f"{other.info.id} and {model.info.id} have different tokenizers.",
                 "Two models can share a lane only if their tokens mean the same.",
             )
-        check_fits(other, len(context.prompt_ids), self.request.max_new_tokens)
+        ids = (*context.prompt_ids, *self.request.given)
+        check_fits(other, len(ids), self.request.max_new_tokens)
         members = [s for s in self.states if s.lane.second and s.lane.second.key == context.key]
-        return _Group(context.key, other.open_batch(), context.prompt_ids, members)
+        return _Group(context.key, other.open_batch(), ids, members)
 
     def prefill(self) -> StopReason | None:
         """Read the prompt once a model and give every lane its row; a reason if interrupted."""
@@ -200,7 +202,7 @@ class _Run:
         steps = self._measure(main.members, block, step)
         for state in main.members:
             self._settle(state, last=step + 1 == self.request.max_new_tokens)
-        return self.column(step, steps, self.request.interrupted())
+        return self.column(self.first + step, steps, self.request.interrupted())
 
     def _chosen(self, state: _LaneState, block: Block, step: int) -> Move:
         """What a lane's decoder chose; no row where the lane's numbers fail."""
@@ -223,7 +225,9 @@ class _Run:
             logprobs=block.logprobs[rows],
             histories=tuple(row.history for row in state.rows),
             prompt_length=len(self.request.prompt_ids),
-            uniforms=uniforms(self.request.seed, state.lane.noise, state.width, step),
+            uniforms=uniforms(
+                self.request.seed, state.lane.noise, state.width, self.first + step
+            ),
             eos_ids=self.request.eos_ids,
             steps_left=self.request.max_new_tokens - step,
             tokenizer=self.tokenizer,
@@ -256,7 +260,7 @@ class _Run:
                 lane=state.index,
                 row=i,
                 parent_row=state.rows[move.parents[i]].number,
-                index=step,
+                index=self.first + step,
                 token_id=token_id,
                 score=move.scores[i] if move.scores else None,
                 notes=move.notes[i] if move.notes else {},

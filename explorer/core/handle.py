@@ -77,6 +77,9 @@ class Batch(Protocol):
     def step(self, token_ids: Sequence[int]) -> Tensor:
         """Append one token to every row; float32 logits [rows, vocab] of the next."""
 
+    def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Append n tokens to every row at once; float32 logits [rows, n, vocab] after each."""
+
 
 class Tokenizer(Protocol):
     """Ids and bytes; ids are primary, text is for people."""

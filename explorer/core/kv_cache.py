@@ -293,6 +293,18 @@ class KVBatch:
         self._check_room(1)
         return self.forward([[token_id] for token_id in token_ids])[:, -1]
 
+    def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Append n tokens to every row, in one forward; float32 logits [rows, n, vocab] after each.
+
+        Raises:
+            ValueError: if there is not one list of equal length a row.
+            NotCapable: if the rows grow longer than the model's context.
+        """
+        if len(token_ids) != self._rows or len({len(ids) for ids in token_ids}) != 1:
+            raise ValueError(f"{len(token_ids)} lists of tokens for {self._rows} rows")
+        self._check_room(len(token_ids[0]))
+        return self.forward(token_ids, keep=len(token_ids[0]))
+
     def forward(self, token_ids: Sequence[Sequence[int]], keep: int = 1) -> Tensor:
         """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""
         ids = torch.tensor(token_ids, device=self._model.device)

@@ -39,11 +39,13 @@ class LaneLabel:
         spec: canonical spec.
         noise: how its uniforms are keyed.
         conclude: compares all rows once the lane has stopped (`Decoder.conclude`).
+        forced: how many of its first tokens were given to it alone.
     """
 
     spec: str
     noise: Noise
     conclude: Callable[[Sequence[Leaf]], Sequence[Verdict | None] | None] = lambda leaves: None
+    forced: int = 0
 
 
 @dataclass(slots=True)
@@ -125,13 +127,19 @@ class Recorder:
         self, model: ModelHandle, prompt: Prompt, labels: Sequence[LaneLabel], facts: RunFacts
     ) -> None:
         self.model, self.prompt, self.labels, self.facts = model, prompt, tuple(labels), facts
-        self.lanes = tuple(LaneRecord() for _ in labels)
-        self._detectors = [LoopDetector(facts.thresholds) for _ in labels]
+        self.lanes = tuple(LaneRecord(list(facts.given), len(facts.given)) for _ in labels)
+        self._detectors = [self._detector(facts.given) for _ in labels]
         self._tree: list[dict[tuple[int, int], TokenStep]] = [{} for _ in labels]
         self._batch_rows = 0
         self._prefill_s = 0.0
         # A column is taken in whole or not yet, for whoever asks from another thread.
         self._lock = threading.Lock()
+
+    def _detector(self, steps: Sequence[TokenStep]) -> LoopDetector:
+        detector = LoopDetector(self.facts.thresholds)
+        for step in steps:
+            detector.push(step.token_id)
+        return detector
 
     @property
     def held(self) -> int:
@@ -141,7 +149,8 @@ class Recorder:
     def rate(self, lane: int) -> float | None:
         """Tokens a second of a lane, as `tokens_per_s` defines it."""
         record = self.lanes[lane]
-        return tokens_per_s(len(record.steps), record.elapsed_s, self._prefill_s)
+        made = len(record.steps) - len(self.facts.given)
+        return tokens_per_s(made, record.elapsed_s, self._prefill_s)
 
     def add(self, column: Column) -> None:
         """Take in the next column."""
@@ -149,7 +158,7 @@ class Recorder:
             self._add(column)
 
     def _add(self, column: Column) -> None:
-        if column.index == 0:
+        if column.index == len(self.facts.given):
             self._prefill_s = column.elapsed_s
         self._batch_rows = max(self._batch_rows, column.batch_rows)
         by_lane: dict[int, list[TokenStep]] = {}
@@ -174,7 +183,7 @@ class Recorder:
         leaves = [
             Leaf(
                 (leaf.index, leaf.row),
-                tuple(step.token_id for step in self._path(lane, leaf)),
+                tuple(step.token_id for step in self._path(lane, leaf)[len(self.facts.given) :]),
                 leaf.score,
                 leaf.token_id in self.facts.eos_ids,
             )
@@ -222,9 +231,7 @@ class Recorder:
             path = self._path(lane, best)
             record.kept = _shared_prefix(record.steps, path)
             record.steps = path
-            self._detectors[lane] = LoopDetector(self.facts.thresholds)
-            for step in path:
-                self._detectors[lane].push(step.token_id)
+            self._detectors[lane] = self._detector(path)
         record.loops = self._detectors[lane].loops
 
     def _continues(self, lane: int, step: TokenStep) -> bool:
@@ -234,10 +241,10 @@ class Recorder:
 
     def _path(self, lane: int, leaf: TokenStep) -> list[TokenStep]:
         """A row from its first token to `leaf`, by walking parents backwards."""
-        path = [leaf]
-        while path[-1].index > 0:
+        path, first = [leaf], len(self.facts.given)
+        while path[-1].index > first:
             path.append(self._tree[lane][path[-1].index - 1, path[-1].parent_row])
-        return path[::-1]
+        return [*self.facts.given, *path[::-1]]
 
     def grown(self, lane: int, known: int, most: int) -> list[TokenStep]:
         """Steps of all rows of a lane, those given up included, in the order they were made.
@@ -291,7 +298,7 @@ class Recorder:
             },
             hypotheses=self.hypotheses(lane),
             terms=self.facts.terms,
-            given=len(self.facts.given),
+            given=min(len(record.steps), len(self.facts.given) + self.labels[lane].forced),
         )
 
 

@@ -77,6 +77,8 @@ class Request:
             made. Deadlines and cancelling come in here.
         on_prefill: told after every chunk of the prompt how many tokens were read, and how many
             there are to read; a second model reads the prompt once more, so it counts too.
+        given: ids that stand between the prompt and the first new token, in every lane: a
+            continuation that goes on. They count in the numbers of steps, and are no prompt.
     """
 
     prompt_ids: tuple[int, ...]
@@ -87,6 +89,7 @@ class Request:
     top: int = 10
     interrupted: Callable[[], StopReason | None] = _never
     on_prefill: Callable[[int, int], None] = lambda done, total: None
+    given: tuple[int, ...] = ()
 
 
 def check_fits(model: ModelHandle, prompt_tokens: int, max_new_tokens: int) -> None:
