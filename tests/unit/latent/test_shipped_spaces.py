@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from latent_small import chi_square
 
 from explorer.latent.checkpoints import read_config
 from explorer.latent.language import LANGUAGES, SHIPPED, language
-from explorer.latent.spaces import load_space, spaces
+from explorer.latent.space import ArielSpace, Words
+from explorer.latent.spaces import load_space, spaces, word_laws
 from explorer.latent.table import drawn, held_out_sentences
 
 MODELS = sorted(path.parent for path in SHIPPED.glob("*/*/config.json"))
@@ -52,3 +56,21 @@ def test_the_trained_law_of_the_toy_language_follows_its_grammar():
     space = load_space("toy", "ariel_lm", 2)
     readings = space.decode(drawn(space, 200, "uniform", 0))
     assert sum(judge.judge(r.words).valid for r in readings) > 170
+
+
+@pytest.mark.parametrize(("name", "dimensions"), [("toy", 2), ("dialogue", 1)])
+def test_first_words_of_uniform_points_follow_the_trained_law(name, dimensions):
+    laws = word_laws(name)
+    words = Words(language(name).vocabulary)
+    space = ArielSpace(laws, words, dimensions, max_words=1)
+    readings = space.decode(drawn(space, 20_000, "uniform", 7))
+    law = laws.laws([laws.start])[0]
+    expected: dict[object, float] = {
+        words.words([i] if i else []): 20_000 * law.probability(i) for i in range(len(words))
+    }
+    observed: dict[object, int] = dict(Counter(reading.words for reading in readings))
+    rare = [said for said, number in expected.items() if number < 5]
+    observed["rare"] = sum(observed.pop(said, 0) for said in rare)
+    expected["rare"] = sum(expected.pop(said) for said in rare)
+    statistic, limit = chi_square(observed, expected)
+    assert statistic < limit
