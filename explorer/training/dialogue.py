@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,25 @@ TURNS = (
     "dialogue/taskmaster4.jsonl.gz",
     "dialogue/topicalchat_validtest.jsonl.gz",
 )
+QUESTION_WEIGHT = 20
+"""How often a question of the guessing game is read for each turn of the others: it is a game of
+two hundred rounds beside twenty thousand dialogues, and would be lost among them."""
+
 _KEPT_APART = "test"
 """Splits of a source whose name begins so are never trained on."""
 
 
-def read_turns(data: Path) -> Iterator[Sentence]:
+def read_turns(data: Path, names: Sequence[str]) -> Iterator[Sentence]:
     """All turns of all dialogues, as words; of long ones the sentences they consist of.
+
+    Args:
+        data: the data folder.
+        names: of files in it.
 
     Raises:
         InvalidParams: if a file is not there or no such file.
     """
-    for name in (QUESTIONS, *TURNS):
+    for name in names:
         for dialogue in _lines(data / name):
             if str(dialogue.get("split", "")).startswith(_KEPT_APART):
                 continue
@@ -77,21 +85,24 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def within_vocabulary(
-    found: Iterable[Sentence], words: int
+    questions: Sequence[Sentence], turns: Iterable[Sentence], words: int
 ) -> tuple[tuple[str, ...], list[Sentence]]:
-    """The most frequent words, and the sentences, each once, that hold no other.
+    """The words of all questions, the most frequent others, and the sentences of these words.
 
     Args:
-        found: sentences.
+        questions: sentences.
+        turns: sentences.
         words: of the vocabulary, at most; words that nothing is left of are dropped.
 
     Returns:
-        Words by frequency, and sentences in the order found.
+        Words by frequency, and sentences, each once, in the order found.
     """
-    distinct = list(dict.fromkeys(found))
+    asked = {word for sentence in questions for word in sentence}
+    distinct = list(dict.fromkeys((*questions, *turns)))
     counts = Counter(word for sentence in distinct for word in sentence)
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))[:words]
-    known = set(ranked)
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    known = asked | set([word for word in ranked if word not in asked][: words - len(asked)])
+    ranked = [word for word in ranked if word in known]
     kept = [sentence for sentence in distinct if known.issuperset(sentence)]
     used = {word for sentence in kept for word in sentence}
     return tuple(word for word in ranked if word in used), kept
@@ -108,10 +119,16 @@ def prepare_dialogue(data: Path, folder: Path, *, words: int = 2000) -> str:
     Returns:
         What was found, in one line.
     """
-    vocabulary, kept = within_vocabulary(read_turns(data), words)
+    questions = set(read_turns(data, [QUESTIONS]))
+    asked = sorted(questions)
+    vocabulary, kept = within_vocabulary(asked, read_turns(data, TURNS), words)
     train, held = split_sentences(kept, 0.1)
     known = {word for sentence in train for word in sentence}
     vocabulary = tuple(word for word in vocabulary if word in known)
     held = [sentence for sentence in held if known.issuperset(sentence)]
-    write_sentences(folder, vocabulary, train, held)
-    return f"{len(train)} sentences of {len(vocabulary)} words; {len(held)} held out"
+    often = [sentence for sentence in train if sentence in questions]
+    write_sentences(folder, vocabulary, train + often * (QUESTION_WEIGHT - 1), held)
+    return (
+        f"{len(train)} sentences ({len(often)} of them questions of the game) of "
+        f"{len(vocabulary)} words; {len(held)} held out"
+    )
