@@ -7,6 +7,7 @@ every one of them.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -253,15 +254,28 @@ class KVBatch:
             raise ValueError("this batch has read its prompt already")
         if not prompt_ids:
             raise InvalidParams("The prompt has no tokens.", "Give at least one.")
-        self.check(prompt_ids)
+        yield from self.extend(prompt_ids)
+
+    def extend(self, token_ids: Sequence[int]) -> Iterator[int | Tensor]:
+        """Read more of a prompt, as `prefill` does, after what a batch of one row has read."""
+        self.check(token_ids)
         size = CPU_CHUNK if self._model.device.type == "cpu" else DEVICE_CHUNK
-        for first in range(0, len(prompt_ids), size):
-            chunk = prompt_ids[first : first + size]
+        whole = self._length + len(token_ids)
+        for first in range(0, len(token_ids), size):
+            chunk = token_ids[first : first + size]
             logits = self.forward([chunk])[:, -1]
             if self._keeps_layers:
                 self._prompt_states.append(self._whole)
             self._rows = 1
-            yield logits if self._length == len(prompt_ids) else self._length
+            yield logits if self._length == whole else self._length
+
+    def twin(self) -> KVBatch:
+        """An independent batch that has read the same; hidden states are not carried over."""
+        twin = type(self)(self._model, self._lock, self._context_length)
+        with self._lock, torch.inference_mode():
+            twin._cache = copy.deepcopy(self._cache)
+        twin._rows, twin._length = self._rows, self._length
+        return twin
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep, repeat and reorder rows: new row i is old row `rows[i]`.

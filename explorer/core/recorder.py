@@ -183,7 +183,7 @@ class Recorder:
         leaves = [
             Leaf(
                 (leaf.index, leaf.row),
-                tuple(step.token_id for step in self._path(lane, leaf)[len(self.facts.given) :]),
+                tuple(step.token_id for step in self._path(lane, leaf)),
                 leaf.score,
                 leaf.token_id in self.facts.eos_ids,
             )

@@ -133,8 +133,8 @@ Notes = dict[ShortText, Flag | Whole | Number | ShortText]
 class TokensEntry(_Strict):
     """`tokens`: columns, one entry a generated token; nats throughout.
 
-    `rows`, `parent_rows` and `scores` are written for searches only, `extra_*` where a token
-    is among the likeliest under the sampling law but not under the model's.
+    `rows`, `parent_rows` and `scores` are written for searches only (null for given tokens),
+    `extra_*` where a token is among the likeliest under the sampling law but not the model's.
     """
 
     id: Ids
@@ -154,7 +154,7 @@ class TokensEntry(_Strict):
     extra_sampling_logprobs: LogProbTable | None = None
     rows: Counts | None = None
     parent_rows: Counts | None = None
-    scores: Numbers | None = None
+    scores: Annotated[list[Number | None], Field(max_length=MAX_TOKENS)] | None = None
     notes: Annotated[list[Notes], Field(max_length=MAX_TOKENS)] | None = None
 
     @model_validator(mode="after")
@@ -322,7 +322,7 @@ def _columns(steps: Sequence[TokenStep], trace: Trace) -> dict[str, object]:
     if any(s.row or s.parent_row for s in steps):
         columns["rows"] = [s.row for s in steps]
         columns["parent_rows"] = [s.parent_row for s in steps]
-    if steps and all(s.score is not None for s in steps):
+    if any(s.score is not None for s in steps):  # none for given tokens
         columns["scores"] = [s.score for s in steps]
     if any(s.notes for s in steps):
         columns["notes"] = [dict(s.notes) for s in steps]

@@ -118,7 +118,7 @@ class BestOfN(Decoder):
         self._tokenizer = view.tokenizer
         law = sampling_law(self._processors, view)
         step = len(view.histories[0]) - view.prompt_length
-        if step == 0:
+        if not self._at:  # the first call; a fork begins behind step 0
             self._living = [_Sample() for _ in range(self.width)]
             parents = [0] * self.width
         else:

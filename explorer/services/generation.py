@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from explorer.core import engine
-from explorer.core.decoder import Second
+from explorer.core.decoder import Decoder, Second
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.given import Forced, Given, Patient
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.noise import lane_keys
@@ -82,10 +83,10 @@ class RunOptions:
         for name, value in checked.items():  # a frozen dataclass lets its own __post_init__ in
             object.__setattr__(self, name, value)
 
-    def terms(self) -> Terms:
-        """What may end a lane, as traces state it."""
+    def terms(self, given: int = 0) -> Terms:
+        """What may end a lane, as traces state it; `given` tokens stand before the new ones."""
         return Terms(
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=given + self.max_new_tokens,
             ignore_eos=self.ignore_eos,
             stop_strings=self.stop_strings,
             stop_on_loop=self.stop_on_loop,
@@ -146,7 +147,14 @@ class Run:
         options: how to run.
         cancel: set it from any thread to end the run within a token.
         second_models: models that specs name, by these names; others are loaded.
+
+    Attributes:
+        given: what the lanes begin with; forks set it. `options.max_new_tokens` counts what is
+            forced.
     """
+
+    given = Given()
+    most_lanes = MAX_LANES
 
     def __init__(
         self,
@@ -163,30 +171,42 @@ class Run:
         if options.seed == RANDOM_SEED:
             options = replace(options, seed=secrets.randbelow(2**31))
         self.model, self.options = model, options
-        self.chains = read_specs(decoders)
+        self.chains = read_specs(decoders, self.most_lanes)
         self.prompt = make_prompt(model, prompt, chat=options.chat)
         self.cancel = cancel or threading.Event()
         self._begun = False
         self.on_prefill: Callable[[int, int], None] = lambda done, total: None
         specs = tuple(chain.canonical for chain in self.chains)
-        self._noises = lane_keys(specs, coupled=options.coupled)
+        self._noises = self.given.noises or lane_keys(specs, coupled=options.coupled)
         self._eos_ids = frozenset() if options.ignore_eos else model.tokenizer.eos_ids
-        engine.check_fits(model, len(self.prompt.ids), options.max_new_tokens)
+        before = len(self.prompt.ids) + len(self.given.steps)
+        engine.check_fits(model, before, options.max_new_tokens)
         self._check_memory()
         self._second_models = dict(second_models or {})
         self._contexts = tuple(self._context(chain.second) for chain in self.chains)
-        self._decoders = tuple(chain.build() for chain in self.chains)
+        self._decoders = tuple(self._decoder(i) for i in range(len(self.chains)))
         self.recorder = Recorder(
             model,
             self.prompt,
             [
-                LaneLabel(spec, noise, decoder.conclude)
-                for spec, noise, decoder in zip(specs, self._noises, self._decoders, strict=True)
+                LaneLabel(
+                    spec, self._noises[i], self._decoders[i].conclude, len(self.given.forced_of(i))
+                )
+                for i, spec in enumerate(specs)
             ],
             RunFacts(
-                options.seed, self._eos_ids, library_versions(), options.loop, options.terms()
+                options.seed,
+                self._eos_ids,
+                library_versions(),
+                options.loop,
+                options.terms(len(self.given.steps)),
+                self.given.steps,
             ),
         )
+
+    def _decoder(self, lane: int) -> Decoder:
+        decoder, forced = self.chains[lane].build(), self.given.forced_of(lane)
+        return Forced(decoder, forced) if forced else decoder
 
     def _check_memory(self) -> None:
         """Refuse a run whose cache and logits do not fit beside the loaded model."""
@@ -229,11 +249,14 @@ class Run:
         options = self.options
         lanes = tuple(
             engine.Lane(
-                decoder, noise, self._watchers(), context, chain.reads_layers, chain.canonical
+                self._decoders[i],
+                self._noises[i],
+                self._watchers(i),
+                self._contexts[i],
+                chain.reads_layers,
+                chain.canonical,
             )
-            for chain, decoder, noise, context in zip(
-                self.chains, self._decoders, self._noises, self._contexts, strict=True
-            )
+            for i, chain in enumerate(self.chains)
         )
         return engine.Request(
             prompt_ids=self.prompt.ids,
@@ -244,15 +267,20 @@ class Run:
             top=options.top,
             interrupted=self._interrupt(),
             on_prefill=self.on_prefill,
+            given=self.given.ids,
         )
 
-    def _watchers(self) -> tuple[engine.Watcher, ...]:
+    def _watchers(self, lane: int) -> tuple[engine.Watcher, ...]:
         watchers: list[engine.Watcher] = []
         if self.options.stop_on_loop:
             watchers.append(LoopWatcher(self.options.loop))
         if self.options.stop_strings:
             watchers.append(StopStringWatcher(self.model.tokenizer, self.options.stop_strings))
-        return tuple(watchers)
+        for watcher in watchers:
+            for token_id in self.given.ids:
+                watcher.push(token_id)
+        forced = len(self.given.forced_of(lane))
+        return tuple(Patient(w, forced) if forced else w for w in watchers)
 
     def _interrupt(self) -> Callable[[], StopReason | None]:
         limit = self.options.deadline_s
@@ -291,8 +319,8 @@ def _options(options: RunOptions | None) -> RunOptions:
     return options
 
 
-def read_specs(decoders: Sequence[str]) -> tuple[Chain, ...]:
-    """The lanes of a run, one a spec; a bare string is one lane.
+def read_specs(decoders: Sequence[str], most: int = MAX_LANES) -> tuple[Chain, ...]:
+    """The lanes of a run, one a spec, at most so many; a bare string is one lane.
 
     Raises:
         UnknownName: for a stage that does not exist.
@@ -301,9 +329,9 @@ def read_specs(decoders: Sequence[str]) -> tuple[Chain, ...]:
     if isinstance(decoders, str):
         decoders = [decoders]
     decoders = checks.texts("decoders", decoders)
-    if not 1 <= len(decoders) <= MAX_LANES:
+    if not 1 <= len(decoders) <= most:
         raise InvalidParams(
-            f"{len(decoders)} decoding methods were asked for.", f"A run takes 1 to {MAX_LANES}."
+            f"{len(decoders)} decoding methods were asked for.", f"A run takes 1 to {most}."
         )
     chains = tuple(parse(spec) for spec in decoders)
     rows = sum(chain.build().width for chain in chains)

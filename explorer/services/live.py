@@ -182,7 +182,7 @@ class LiveRun:
         for column in self.run.columns():
             self._tokens += len({step.lane for step in column.steps})
             self._latest_s = column.elapsed_s
-            if column.index == 0:
+            if not self._first_tokens:
                 self._first_tokens, self._first_s = self._tokens, column.elapsed_s
             now = time.perf_counter()
             if now < next_news:

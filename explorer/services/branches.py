@@ -1,0 +1,271 @@
+"""A tree of branches as plain data: what was forked from what, with names, notes and undo.
+
+A tree never changes: each edit gives a new one, and `History` remembers the ones before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from explorer.core.errors import InvalidParams, TraceFormatError
+from explorer.core.trace_io import trace_from_json, trace_to_json
+from explorer.core.types import Trace
+
+SCHEMA = "explorer.branches/1"
+MAX_BRANCHES = 1_000
+MAX_NAME = 200
+MAX_NOTE = 10_000
+REMEMBERED = 100
+"""Edits that can be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One lane in the tree.
+
+    Attributes:
+        id: "b1", "b2", …; never used twice in a tree.
+        parent: id of the branch it was forked from; None for a lane that was run from the prompt.
+        at: tokens it shares with its parent.
+        trace: what it holds, the shared tokens included.
+        name: for people.
+        note: for people.
+    """
+
+    id: str
+    parent: str | None
+    at: int
+    trace: Trace
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Branches in the order they came; a parent stands before its children."""
+
+    branches: tuple[Branch, ...] = ()
+    made: int = 0
+
+    def __getitem__(self, branch_id: str) -> Branch:
+        """One branch.
+
+        Raises:
+            InvalidParams: if there is none of this id.
+        """
+        found = next((b for b in self.branches if b.id == branch_id), None)
+        if found is None:
+            raise InvalidParams(
+                f"There is no branch {branch_id!r} in this tree.",
+                "It may have been pruned: undo brings it back.",
+            )
+        return found
+
+    def children(self, branch_id: str | None) -> tuple[Branch, ...]:
+        """Branches that were forked from one; None gives the roots."""
+        return tuple(b for b in self.branches if b.parent == branch_id)
+
+    def below(self, branch_id: str) -> tuple[Branch, ...]:
+        """A branch and everything that grew from it."""
+        found = {self[branch_id].id}
+        for branch in self.branches:
+            if branch.parent in found:
+                found.add(branch.id)
+        return tuple(b for b in self.branches if b.id in found)
+
+    def path(self, branch_id: str) -> tuple[Branch, ...]:
+        """From the root to a branch."""
+        path = [self[branch_id]]
+        while path[-1].parent is not None:
+            path.append(self[path[-1].parent])
+        return tuple(reversed(path))
+
+    def with_roots(self, traces: Iterable[Trace]) -> Tree:
+        """The tree with lanes that were run from the prompt."""
+        return self._with((trace, None, 0) for trace in traces)
+
+    def with_forks(self, parent: str, at: int, traces: Iterable[Trace]) -> Tree:
+        """The tree with forks of one of its branches.
+
+        Raises:
+            InvalidParams: if a trace does not begin with what it shares, or there are too many.
+        """
+        shared = self[parent].trace
+        if not 0 <= at <= len(shared.steps):
+            raise InvalidParams(f"Branch {parent} has no token {at}.", "Fork within it.")
+        kept = list(traces)
+        for trace in kept:
+            if (
+                trace.prompt.ids != shared.prompt.ids
+                or trace.token_ids[:at] != shared.token_ids[:at]
+            ):
+                raise InvalidParams(
+                    f"This trace does not begin as branch {parent} does.",
+                    "Ids decide, not text: take the fork that was made from it.",
+                )
+        return self._with((trace, parent, at) for trace in kept)
+
+    def _with(self, news: Iterable[tuple[Trace, str | None, int]]) -> Tree:
+        branches, made = list(self.branches), self.made
+        for trace, parent, at in news:
+            made += 1
+            branches.append(Branch(f"b{made}", parent, at, trace, _usual_name(trace, parent, at)))
+        if len(branches) > MAX_BRANCHES:
+            raise InvalidParams(
+                f"A tree holds at most {MAX_BRANCHES:,} branches.", "Prune some first."
+            )
+        return Tree(tuple(branches), made)
+
+    def renamed(self, branch_id: str, name: str) -> Tree:
+        """The tree with another name on a branch."""
+        return self._changed(replace(self[branch_id], name=_short("A name", name, MAX_NAME)))
+
+    def annotated(self, branch_id: str, note: str) -> Tree:
+        """The tree with another note on a branch."""
+        return self._changed(replace(self[branch_id], note=_short("A note", note, MAX_NOTE)))
+
+    def _changed(self, branch: Branch) -> Tree:
+        return replace(
+            self, branches=tuple(branch if b.id == branch.id else b for b in self.branches)
+        )
+
+    def pruned(self, branch_id: str) -> Tree:
+        """The tree without a branch and what grew from it."""
+        gone = {b.id for b in self.below(branch_id)}
+        return replace(self, branches=tuple(b for b in self.branches if b.id not in gone))
+
+    def outline(self) -> list[dict[str, object]]:
+        """What a page needs to draw it: no traces."""
+        return [
+            {
+                "id": b.id,
+                "parent": b.parent,
+                "at": b.at,
+                "name": b.name,
+                "note": b.note,
+                "decoder": b.trace.decoder,
+                "given": b.trace.given,
+                "tokens": len(b.trace.steps),
+                "stop_reason": str(b.trace.stop_reason),
+                "text": b.trace.text,
+            }
+            for b in self.branches
+        ]
+
+    def lines(self) -> Iterator[str]:
+        """The tree as JSON lines: a header, then a line a branch."""
+        yield json.dumps({"schema": SCHEMA, "made": self.made})
+        for b in self.branches:
+            head = {"id": b.id, "parent": b.parent, "at": b.at, "name": b.name, "note": b.note}
+            yield json.dumps({**head, "trace": trace_to_json(b.trace)}, ensure_ascii=False)
+
+
+def read_tree(lines: Iterable[str]) -> Tree:
+    """The tree of `Tree.lines`, checked as strictly as a trace file.
+
+    Raises:
+        TraceFormatError: naming the line and what is wrong with it.
+    """
+    tree: Tree | None = None
+    for number, line in enumerate(lines, start=1):
+        where = f"line {number} of the tree"
+        try:
+            data = json.loads(line)
+            if tree is None:
+                if data["schema"] != SCHEMA or not isinstance(data["made"], int):
+                    raise ValueError(f"schema is {data['schema']!r}")
+                tree = Tree((), data["made"])
+                continue
+            if set(data) != {"id", "parent", "at", "name", "note", "trace"}:
+                raise ValueError(f"it has the fields {sorted(data)}")
+            tree = _joined(tree, data, where)
+        except (ValueError, KeyError, TypeError, RecursionError, InvalidParams) as error:
+            raise TraceFormatError(f"{where} is no branch: {error}.", "Save it again.") from None
+    return tree or Tree()
+
+
+def _joined(tree: Tree, data: dict[str, object], where: str) -> Tree:
+    name, note, parent, at = data["name"], data["note"], data["parent"], data["at"]
+    if not (isinstance(name, str) and isinstance(note, str) and isinstance(data["trace"], str)):
+        raise ValueError("a name, a note or a trace is no text")
+    trace = trace_from_json(data["trace"], where)
+    if parent is None:
+        grown = tree.with_roots([trace])
+    elif isinstance(parent, str) and isinstance(at, int):
+        grown = tree.with_forks(parent, at, [trace])
+    else:
+        raise ValueError("a parent is no id, or a point is no number")
+    if not isinstance(data["id"], str) or data["id"] in {b.id for b in tree.branches}:
+        raise ValueError(f"the id {data['id']!r} is none, or stands twice")
+    branch = replace(
+        grown.branches[-1],
+        id=data["id"],
+        name=_short("A name", name, MAX_NAME),
+        note=_short("A note", note, MAX_NOTE),
+    )
+    return Tree((*tree.branches, branch), tree.made)
+
+
+@dataclass(slots=True)
+class History:
+    """A tree and its past: `do` an edit, `undo` it, `redo` it.
+
+    Attributes:
+        tree: the present one.
+    """
+
+    tree: Tree = field(default_factory=Tree)
+    _past: list[Tree] = field(default_factory=list)
+    _future: list[Tree] = field(default_factory=list)
+
+    def do(self, tree: Tree) -> Tree:
+        """An edited tree becomes the present one; what was undone is gone."""
+        if tree != self.tree:
+            self._past = [*self._past, self.tree][-REMEMBERED:]
+            self._future = []
+            # Ids of undone branches stay used: a name on paper keeps meaning one branch.
+            self.tree = replace(tree, made=max(tree.made, self.tree.made))
+        return self.tree
+
+    def undo(self) -> Tree:
+        """The tree before the latest edit; the same one where there is none."""
+        if self._past:
+            self._future.append(self.tree)
+            self.tree = replace(self._past.pop(), made=self.tree.made)
+        return self.tree
+
+    def redo(self) -> Tree:
+        """The tree before the latest `undo`."""
+        if self._future:
+            self._past.append(self.tree)
+            self.tree = replace(self._future.pop(), made=self.tree.made)
+        return self.tree
+
+    @property
+    def can_undo(self) -> bool:
+        """There is an edit to undo."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """There is one to do again."""
+        return bool(self._future)
+
+
+def _usual_name(trace: Trace, parent: str | None, at: int) -> str:
+    if parent is None:
+        return trace.decoder[:MAX_NAME]
+    if trace.given > at:
+        shown = "".join(trace.pieces.get(i, "") for i in trace.token_ids[at : trace.given])
+        return f"{shown!r} at {at}"[:MAX_NAME]
+    return f"from {at}: {trace.noise.lane or trace.decoder}"[:MAX_NAME]
+
+
+def _short(what: str, text: str, most: int) -> str:
+    if len(text) > most:
+        raise InvalidParams(
+            f"{what} of {len(text):,} characters is too long.", f"At most {most:,}."
+        )
+    return text
