@@ -23,12 +23,22 @@ function mountGradio(element, { watch, props, trigger, onToken, config }) {
     onBusy: showBusy,
     // The preset in the form no longer says what the lanes are.
     onOwnLanes: () => trigger("edit"),
-    onAsk: () => press("gx-ask"),
+    onAsk: (question, onAnswer) => askStages(question, onAnswer),
     onRemoved: () => prunePlot(stage),
     onToken,
     onCursor: (index) => showPlotCursor(index),
   });
   watch("value", () => stage.update(props.value));
+}
+
+let stagesAsked = 0;
+
+/** What each stage did at a token; only the latest question is answered. */
+async function askStages(question, onAnswer) {
+  stagesAsked += 1;
+  const turn = stagesAsked;
+  const found = await bridgeOf("stages").ask({ ...question, ask: "stages" });
+  if (found && turn === stagesAsked) onAnswer(found);
 }
 
 /** On an exported page: the run stands in a script block, nothing can be changed. */
@@ -122,9 +132,6 @@ window.Explorer = {
   },
   /** Why stages and parameters do nothing, as the editor says it. */
   reasons: { muted: mutedReasons, idle: idleReasons },
-  /** What the inspector asks the server, and what came back. */
-  question: () => (current ? current.questions.next : "{}"),
-  answer: (text) => current && current.questions.answer(text),
   stopping: () => current && current.stopping(),
   settled: () => current && current.settled(),
   /** Sets the lanes of a preset; "custom" is what is there. */

@@ -21,7 +21,6 @@ class Stage {
     this.pending = null;
     this.frame = 0;
     this.cursor = new Cursor(this);
-    this.questions = new Questions(() => this.options.onAsk && this.options.onAsk());
     this.build();
     this.setColour(memory.get("colour", "surprisal"));
     this.toolbar.setTall(memory.get("tall", "no") === "yes");
@@ -41,7 +40,7 @@ class Stage {
     this.inspector = new Inspector(
       (pin) => this.cursor.unpin(pin.source),
       (find) => this.openFind(find),
-      this.readOnly || !this.options.onAsk ? null : (question, onAnswer) => this.questions.ask(question, onAnswer),
+      this.readOnly ? null : this.options.onAsk,
     );
     this.tree = new TreePanel(() => this.onTree(null));
     this.table = new MetricTable();

@@ -3,32 +3,6 @@
 // A walk through tokens asks once it rests, not at every step.
 const ASK_DELAY_MS = 150;
 
-/** Questions to the server about the run on the page; the answers come back by their ticket. */
-class Questions {
-  constructor(send) {
-    this.send = send;
-    this.ticket = 0;
-    this.waiting = new Map();
-    this.next = "{}";
-  }
-
-  ask(question, onAnswer) {
-    this.ticket += 1;
-    this.waiting.clear();
-    this.waiting.set(this.ticket, onAnswer);
-    this.next = JSON.stringify({ ...question, ticket: this.ticket });
-    this.send();
-  }
-
-  answer(text) {
-    if (!text) return;
-    const entry = JSON.parse(text);
-    const onAnswer = this.waiting.get(entry.ticket);
-    this.waiting.delete(entry.ticket);
-    if (onAnswer) onAnswer(entry);
-  }
-}
-
 /** A span as words: one number where it is known, else least and most. */
 function formatSpan([low, high], format) {
   const [one, other] = [format(low), high === null ? "∞" : format(high)];

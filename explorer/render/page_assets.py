@@ -38,6 +38,20 @@ SCRIPTS = (
     "stage",
     "explorer",
 )
+# What the pages beside Compare need; an exported page does without.
+PAGE_SCRIPTS = (
+    "bridge",
+    "latent_colours",
+    "latent_view",
+    "latent_layers",
+    "latent_parts",
+    "latent_sample",
+    "latent_walk",
+    "latent_trip",
+    "latent_point",
+    "latent_page",
+    "pages",
+)
 STYLES = ("base", "lanes", "tokens", "tree", "inspector", "waterfall", "editor", "tables")
 
 
@@ -68,9 +82,14 @@ def named_orders() -> list[dict[str, object]]:
 
 
 @cache
-def page_script() -> str:
-    """The script that puts `Explorer` on the window; running it twice changes nothing."""
-    parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+def page_script(*, whole: bool = False) -> str:
+    """The script that puts `Explorer` on the window; running it twice changes nothing.
+
+    Args:
+        whole: with all pages of the app, and not only the stage.
+    """
+    names = (*SCRIPTS, *PAGE_SCRIPTS) if whole else SCRIPTS
+    parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
     constants = {
         "PALETTE": palette.script_constants(),
         "ANALYZERS": metric_columns(),
@@ -83,13 +102,13 @@ def page_script() -> str:
 
 
 @cache
-def page_styles(extra: str = "") -> str:
+def page_styles(*extra: str) -> str:
     """The style sheet of the stage.
 
     Args:
-        extra: one more file under assets/css, for the page around the stage.
+        extra: further files under assets/css, for the page around the stage.
     """
-    names = (*STYLES, extra) if extra else STYLES
+    names = (*STYLES, *extra)
     parts = [(ASSETS / "css" / f"{name}.css").read_text(encoding="utf-8") for name in names]
     # Nested in one rule, so that each of ours outweighs Gradio's reset of the same element.
     nested = "\n".join([":root {", *parts, palette.css_heatmap(), "}"])

@@ -13,13 +13,15 @@ from explorer.core.handle import ModelHandle
 from explorer.core.trace_io import write_traces
 from explorer.core.trace_schema import to_entry
 from explorer.render.export_html import export_page
-from explorer.render.palette import format_count
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
+from explorer.services.latent.desk import LatentDesk
+from explorer.services.latent.export import save_sample
 from explorer.services.live import FRAME_S, Frame, LiveRun
 from explorer.services.model_pool import ModelPool, ModelStatus
 from explorer.services.presets import EXAMPLES, PRESETS
+from explorer.services.prompt_report import PromptReport, report_on
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
@@ -52,23 +54,6 @@ class CompareRequest:
     deadline_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PromptReport:
-    """What the model will make of a prompt.
-
-    Attributes:
-        tokens: how many it will read; None while the model is not loaded.
-        template_text: the text as it will be tokenised.
-        bos: "yes", "no" or "" where it is not known.
-        warnings: sentences.
-    """
-
-    tokens: int | None
-    template_text: str
-    bos: str
-    warnings: tuple[str, ...]
-
-
 class Services:
     """Everything below the page.
 
@@ -84,6 +69,7 @@ class Services:
         self._sessions = Sessions()
         self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
+        self.latent = LatentDesk()
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every stage with its parameters."""
@@ -144,32 +130,7 @@ class Services:
         """What the model will make of a prompt, with warnings; never loads anything."""
         if len(prompt) > MAX_PROMPT_CHARS:
             return PromptReport(None, "", "", (str(_too_long("The prompt", prompt)),))
-        warnings = []
-        if prompt != prompt.rstrip(" ") and template == "raw":
-            warnings.append(
-                "The prompt ends with a space. Most tokenizers put the space in front of the "
-                "next word, so the model meets an unusual token here: delete it if unsure."
-            )
-        handle = self.pool.ready(model)
-        if handle is None:
-            return PromptReport(None, prompt, "", tuple(warnings))
-        tokenizer = handle.tokenizer
-        if template == "chat" and not tokenizer.has_chat_template:
-            warnings.append(f"{handle.info.id} has no chat template: use raw completion.")
-            return PromptReport(None, prompt, "", tuple(warnings))
-        text = tokenizer.chat_text(prompt) if template == "chat" else prompt
-        ids = tokenizer.encode_chat(prompt) if template == "chat" else tokenizer.encode(prompt)
-        if not prompt and template == "raw":
-            ids = ids or [tokenizer.bos_id] if tokenizer.bos_id is not None else []
-            warnings.append("The prompt is empty: the model starts from its begin mark (BOS).")
-        limit = handle.info.context_length
-        if limit and len(ids) + max_new_tokens > limit:
-            warnings.append(
-                f"{format_count(len(ids), 'token')} and {max_new_tokens:,} new ones exceed the "
-                f"{limit:,} that {handle.info.id} reads: shorten one of them."
-            )
-        bos = "yes" if ids and ids[0] == tokenizer.bos_id else "no"
-        return PromptReport(len(ids), text, bos, tuple(warnings))
+        return report_on(self.pool.ready(model), prompt, template, max_new_tokens)
 
     def run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
         """Run a request in a session's name; the run under way there goes on until this begins.
@@ -350,6 +311,7 @@ class Services:
     def forget(self, session: str) -> None:
         """The tab was closed."""
         self._sessions.forget(session)
+        self.latent.forget(session)
 
     def export(self, session: str, kind: str) -> Path:
         """A file of the session's latest run.
@@ -375,6 +337,18 @@ class Services:
         else:
             path.write_text(export_page(result.ndjson), encoding="utf-8")
         return path
+
+    def export_sample(self, session: str, kind: str) -> Path:
+        """A file of what the session sampled in a latent space.
+
+        Args:
+            session: whose.
+            kind: "jsonl" or "csv".
+
+        Raises:
+            NotCapable: where nothing was sampled yet.
+        """
+        return save_sample(self.latent.sample(session), self._sessions.folder(session), kind)
 
 
 def _too_long(what: str, text: str) -> InvalidParams:

@@ -13,7 +13,7 @@ from explorer.services.compare import Services
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages import compare
+from explorer.ui.pages import compare, latent
 from explorer.ui.security import SecurityHeaders
 from explorer.ui.theme import make_theme
 
@@ -44,7 +44,13 @@ def build_app(services: Services) -> gr.Blocks:
         with gr.Row(elem_id="gx-header", equal_height=True):
             gr.HTML(_BRAND, elem_classes="gx-line")
             models = ModelBar(services)
-        compare.build(services, models)
+        with gr.Tabs(elem_id="gx-pages") as tabs:
+            with gr.Tab("Compare", id="compare"):
+                compare.build(services, models)
+            with gr.Tab("Latent", id="latent"):
+                latent.build(services)
+        # The address names the page, so that a link leads to it.
+        tabs.select(None, js="() => Explorer.pageChosen()")
         add_endpoints(services)
         # The page opens at once; the model follows.
         app.load(
@@ -70,7 +76,7 @@ def launch_options() -> dict[str, Any]:
     on_space = bool(os.environ.get("SPACE_ID"))
     return {
         "theme": make_theme(),
-        "head": f"<style>{page_styles('app')}</style>",
+        "head": f"<style>{page_styles('app', 'latent')}</style>",
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": [],
         "run_history": False,

@@ -39,7 +39,7 @@ def make_stage(catalog: list[dict[str, object]], specs: list[str], elem_id: str)
         value="",
         html_template=_SKELETON,
         js_on_load=_ON_LOAD % json_for_script({"catalog": catalog, "specs": specs}),
-        head=f"<script>{page_script()}</script>",
+        head=f"<script>{page_script(whole=True)}</script>",
         apply_default_css=False,
         elem_id=elem_id,
     )

@@ -82,7 +82,7 @@ def open_page(browser: Browser, url: str) -> Iterator[OpenPage]:
         context = browser.new_context(**{"viewport": WIDE, "accept_downloads": True, **options})
         contexts.append(context)
         page = context.new_page()
-        watch(page, address)
+        watch(page, address.partition("#")[0])
         page.goto(address)
         if wait:
             page.wait_for_selector(".gx-lane")

@@ -16,10 +16,13 @@ from explorer.decoders.spec import parse
 from explorer.render.export_html import export_page
 from explorer.render.figures import LaneSeries
 from explorer.services.catalog_view import catalog_json
-from explorer.services.compare import CompareRequest, PromptReport
+from explorer.services.compare import CompareRequest
+from explorer.services.latent.desk import LatentDesk
+from explorer.services.latent.export import save_sample
 from explorer.services.live import Frame
 from explorer.services.model_pool import ModelStatus
 from explorer.services.presets import PRESETS
+from explorer.services.prompt_report import PromptReport
 from explorer.services.settings import Settings
 from ui.canned import HOSTILE, VOCABULARY, Canned, columns, line, title_of
 
@@ -48,6 +51,7 @@ class FakeServices:
     forgotten: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.latent = LatentDesk()
         self._stops: dict[str, threading.Event] = {}
         self._texts: dict[str, str] = {}
         self._loading: dict[str, float] = {}
@@ -122,6 +126,7 @@ class FakeServices:
 
     def forget(self, session: str) -> None:
         self.forgotten.append(session)
+        self.latent.forget(session)
 
     def run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
         if "fail" in request.prompt:
@@ -200,6 +205,9 @@ class FakeServices:
         path = Path(tempfile.mkdtemp()) / f"explorer.{kind}"
         path.write_text(export_page(text) if kind == "html" else text, encoding="utf-8")
         return path
+
+    def export_sample(self, session: str, kind: str) -> Path:
+        return save_sample(self.latent.sample(session), Path(tempfile.mkdtemp()), kind)
 
     def compare_traces(
         self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int

@@ -12,6 +12,7 @@ import pytest
 from explorer.core.errors import ExplorerError
 from explorer.ui.app import build_app, launch_options
 from explorer.ui.boundary import describe_failure, error_line, guarded
+from explorer.ui.bridge import BridgeEvents
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare import CompareEvents
 from explorer.ui.security import SecurityHeaders, content_policy
@@ -192,7 +193,8 @@ def test_the_policy_names_no_other_server_for_content() -> None:
     ],
 )
 def test_a_question_that_cannot_be_meant_is_answered_in_words(services, asked, words) -> None:
-    answer = json.loads(CompareEvents(services).token_stages(Request(), asked))
+    bridge = BridgeEvents(CompareEvents(services).token_stages)
+    answer = json.loads(bridge.ask(Request(), asked))
     assert words in answer["error"]["message"]
 
 
@@ -200,6 +202,6 @@ def test_an_answer_carries_the_ticket_of_its_question(services) -> None:
     events = CompareEvents(services)
     list(events.run(Request(), "scripted", *VALUES[:2], "top_k:k=5+min_p:p=0.1", *VALUES[3:]))
     question = {"ticket": 7, "lane": 0, "index": 0, "token": 1, "order": [1, 0]}
-    answer = json.loads(events.token_stages(Request(), json.dumps(question)))
+    answer = json.loads(BridgeEvents(events.token_stages).ask(Request(), json.dumps(question)))
     assert answer["ticket"] == 7
     assert answer["spec"] == "min_p:p=0.1+top_k:k=5"

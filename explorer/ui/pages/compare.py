@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Any, cast
@@ -18,7 +17,8 @@ from explorer.services.compare import Services
 from explorer.services.live import Frame
 from explorer.services.presets import DEFAULT_PRESET
 from explorer.ui import incoming
-from explorer.ui.boundary import describe_failure, error_line, guarded
+from explorer.ui.boundary import error_line, guarded
+from explorer.ui.bridge import add_bridge
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare_form import CUSTOM, Form, build_form, make_request
 from explorer.ui.stage import StageParts, make_stage
@@ -31,8 +31,6 @@ REQUESTS = 64
 _SEND_SPECS = "(...values) => { values[3] = Explorer.begin().join('\\n'); return values; }"
 _STOPPING = "() => Explorer.stopping()"
 _SETTLED = "() => Explorer.settled()"
-_ASK = "() => [Explorer.question()]"
-_ANSWER = "(text) => Explorer.answer(text)"
 _PRESS_RUN = "() => document.getElementById('gx-run').click()"
 
 
@@ -66,28 +64,21 @@ class CompareEvents:
         """End the tab's run; its generator then gives the last frame itself."""
         self._services.stop(session_of(request))
 
-    def token_stages(self, request: gr.Request, asked: str) -> str:
-        """What each stage did at one token, as JSON; a failure is told in the same place.
+    def token_stages(self, session: str, question: Mapping[str, Any]) -> dict[str, object]:
+        """What each stage did at one token (docs/wire.md, "token stages").
 
-        The question and the answer are the script's own (docs/wire.md, "token stages").
+        Raises:
+            ExplorerError: for a question that is none, or a token that is not kept any more.
         """
-        ticket: Any = None
-        try:
-            question = incoming.question(asked)
-            ticket = question.get("ticket")
-            lane, index, token_id = (
-                incoming.whole(question.get(name), f"'{name}'", "what the page shows")
-                for name in ("lane", "index", "token")
-            )
-            order = question.get("order")
-            if not isinstance(order, list):
-                raise InvalidParams(f"'order' is {incoming.shown(order)}.", "Give a list.")
-            places = tuple(incoming.whole(place, "'order'", "places of stages") for place in order)
-            found = self._services.token_stages(session_of(request), lane, index, token_id, places)
-        except Exception as error:  # noqa: BLE001  # shown where it was asked
-            shown = describe_failure(error)
-            found = {"error": {"message": shown.message, "hint": shown.hint}}
-        return json.dumps(found | {"ticket": ticket}, ensure_ascii=False, allow_nan=False)
+        lane, index, token_id = (
+            incoming.whole(question.get(name), f"'{name}'", "what the page shows")
+            for name in ("lane", "index", "token")
+        )
+        order = question.get("order")
+        if not isinstance(order, list):
+            raise InvalidParams(f"'order' is {incoming.shown(order)}.", "Give a list.")
+        places = tuple(incoming.whole(place, "'order'", "places of stages") for place in order)
+        return self._services.token_stages(session, lane, index, token_id, places)
 
     def save_jsonl(self, request: gr.Request) -> str:
         """The traces of the tab's latest run."""
@@ -116,7 +107,7 @@ def build(services: Services, models: ModelBar) -> None:
     plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
     _wire_run(events, models, form, [stage, plot, form.state])
     _wire_lanes(services, form, stage)
-    _wire_questions(events)
+    add_bridge("stages", events.token_stages, requests=REQUESTS)
     report = [form.facts, form.reading, form.reading_text]
     models.watch_prompt(form.prompt, form.template, form.tokens, report)
 
@@ -160,23 +151,6 @@ def _wire_lanes(services: Services, form: Form, stage: gr.HTML) -> None:
             [form.prompt, form.template, form.tokens, form.preset],
             js=f"(preset) => Explorer.example({json_for_script(values)}, {specs}, preset)",
         ).then(None, js=_PRESS_RUN)
-
-
-def _wire_questions(events: CompareEvents) -> None:
-    """What the inspector asks of a pinned token: hidden parts that our script presses and reads."""
-    asked = gr.Textbox(visible="hidden", elem_id="gx-question")
-    answer = gr.Textbox(visible="hidden", elem_id="gx-answer")
-    ask = gr.Button(visible="hidden", elem_id="gx-ask")
-    ask.click(
-        events.token_stages,
-        inputs=asked,
-        outputs=answer,
-        js=_ASK,
-        api_name="token_stages",
-        api_visibility="private",
-        concurrency_limit=REQUESTS,
-        show_progress="hidden",
-    ).then(None, answer, js=_ANSWER)
 
 
 def _build_exports(events: CompareEvents) -> None:

@@ -1,0 +1,1 @@
+"""What the Latent page asks: maps, samples, walks and round trips, answered as JSON-able data."""

@@ -1,0 +1,221 @@
+"""Languages and their spaces as the page names them, and what is to be said of a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from explorer.core.errors import ExplorerError, InvalidParams
+from explorer.latent.judge import Verdict
+from explorer.latent.language import LANGUAGES, language
+from explorer.latent.space import ArielSpace, Space
+from explorer.latent.spaces import load_space, spaces
+from explorer.services import checks
+
+KEPT_SENTENCES = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Which space is meant.
+
+    Attributes:
+        language: its name.
+        space: its name.
+        dimensions: of the space.
+        order: of the vocabulary, "alphabet" or "meaning"; only AriEL's boxes follow it.
+    """
+
+    language: str
+    space: str
+    dimensions: int
+    order: str = "alphabet"
+
+
+def ref_of(asked: Mapping[str, Any]) -> Ref:
+    """The space a question is about.
+
+    Raises:
+        InvalidParams: for a field that is missing or of the wrong type.
+    """
+    order = asked.get("order", "alphabet")
+    if order not in ("alphabet", "meaning"):
+        raise InvalidParams(
+            f"The order of words is {checks.shown(order)}.", "Use alphabet or meaning."
+        )
+    return Ref(
+        text(asked, "language"), text(asked, "space"), whole(asked, "dimensions", 1, 64), order
+    )
+
+
+def text(asked: Mapping[str, Any], name: str, most: int = 4_000) -> str:
+    """A text of a question.
+
+    Raises:
+        InvalidParams: for anything else, or one that is too long.
+    """
+    value = asked.get(name)
+    if not isinstance(value, str):
+        raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a text.")
+    if len(value) > most:
+        raise InvalidParams(f"'{name}' has {len(value):,} characters.", f"At most {most:,}.")
+    return value
+
+
+def whole(asked: Mapping[str, Any], name: str, low: int, high: int) -> int:
+    """A whole number of a question.
+
+    Raises:
+        InvalidParams: for anything else, or one out of bounds.
+    """
+    value = asked.get(name)
+    fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    if not fits:
+        raise InvalidParams(
+            f"'{name}' is {checks.shown(value)}.", f"Give a whole number from {low} to {high:,}."
+        )
+    assert isinstance(value, int)
+    return value
+
+
+def numbers(value: Any, name: str, count: int) -> list[float]:
+    """Finite numbers, a given number of them.
+
+    Raises:
+        InvalidParams: for anything else.
+    """
+    fits = isinstance(value, list) and len(value) == count
+    if fits:
+        fits = all(
+            isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+            for x in value
+        )
+    if not fits:
+        raise InvalidParams(
+            f"'{name}' is {checks.shown(value)}.", f"Give a list of {count} finite numbers."
+        )
+    return [float(x) for x in value]
+
+
+def open_space(ref: Ref) -> Space:
+    """The space, loaded once.
+
+    Raises:
+        ExplorerError: for one that is not here.
+    """
+    return load_space(ref.language, ref.space, ref.dimensions)
+
+
+def worlds() -> list[dict[str, Any]]:
+    """Every language with its spaces, for the page's boxes."""
+    return [world for name in LANGUAGES if (world := _world(name))]
+
+
+def _world(name: str) -> dict[str, Any] | None:
+    try:
+        spoken = language(name)
+        known = spaces(spoken)
+        found = [_about(name, space, sizes) for space, sizes in known.items()]
+    except ExplorerError:
+        return None  # its files are not shipped: the page offers what is here
+    if not found:
+        return None
+    return {
+        "name": name,
+        "title": spoken.title,
+        "words": len(spoken.vocabulary),
+        "judged": spoken.judge is not None,
+        "spaces": found,
+    }
+
+
+def _about(spoken: str, name: str, sizes: Sequence[int]) -> dict[str, Any]:
+    space = load_space(spoken, name, 2)
+    return {
+        "name": name,
+        "title": space.title,
+        "paper": space.paper,
+        "sizes": list(sizes),
+        "prior": space.prior,
+        "orders": list(orders(name)),
+        "bounds": {} if isinstance(space, ArielSpace) else _bounds(spoken, name, sizes),
+        "boxes": isinstance(space, ArielSpace),
+    }
+
+
+def orders(name: str) -> tuple[str, ...]:
+    """The orders of the vocabulary that a space can be cut in."""
+    return ("alphabet",)
+
+
+def _bounds(spoken: str, name: str, sizes: Sequence[int]) -> dict[int, dict[str, list[float]]]:
+    """Where the box of each size begins and ends, for the sliders."""
+    found = {}
+    for size in sizes:
+        space = load_space(spoken, name, size)
+        found[size] = {"low": space.low.tolist(), "high": space.high.tolist()}
+    return found
+
+
+@lru_cache(maxsize=KEPT_SENTENCES)
+def verdict(spoken: str, words: tuple[str, ...]) -> Verdict | None:
+    """What the judge says; None where the language has none."""
+    judge = language(spoken).judge
+    return None if judge is None else judge.judge(words)
+
+
+@lru_cache(maxsize=KEPT_SENTENCES)
+def facts(spoken: str, words: tuple[str, ...]) -> dict[str, Any]:
+    """A sentence as a row of the page.
+
+    Returns:
+        `text`, `words` their number, `valid` (None where nothing decides that), `novel`, `bits`
+        (surprisal under the language's word law; None where that forbids it) and `kind`.
+    """
+    tongue = language(spoken)
+    judged = verdict(spoken, words)
+    return {
+        "text": tongue.join(words),
+        "words": len(words),
+        "valid": None if judged is None else judged.valid,
+        "novel": tongue.is_novel(words),
+        "bits": surprisal_bits(spoken, words),
+        "kind": kind_of(words, judged),
+        "rule": judged.rules[1].replace("_", " ") if judged and len(judged.rules) > 1 else "",
+    }
+
+
+def kind_of(words: Sequence[str], judged: Verdict | None) -> str:
+    """What sort of sentence it is: by the rule that writes it, else by its last mark."""
+    if judged is None:
+        return "question" if words and words[-1] == "?" else "statement"
+    if not judged.valid:
+        return "none"
+    return judged.rules[0]
+
+
+def surprisal_bits(spoken: str, words: tuple[str, ...]) -> float | None:
+    """-log2 of the sentence's probability under the law that AriEL has of its language."""
+    reference = reference_space(spoken)
+    if reference is None or not words:
+        return None
+    try:
+        found = reference.ariel.box(reference.ids(words)).bits
+    except InvalidParams:
+        return None  # impossible under that law
+    return round(found, 2)
+
+
+@lru_cache(maxsize=8)
+def reference_space(spoken: str) -> ArielSpace[Any] | None:
+    """AriEL of the language: its trained word model where there is one, else the grammar."""
+    known = spaces(spoken)
+    for name in ("ariel_lm", "ariel"):
+        if name in known:
+            space = load_space(spoken, name, 2)
+            if isinstance(space, ArielSpace):
+                return space
+    return None
