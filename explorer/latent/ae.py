@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from explorer.latent.nets import DecoderState, Shape, surprisal
 from explorer.latent.recurrent import Hidden, Reader, Writer
 
-TITLE = "AE, recurrent"
-PAPER = "Sutskever, Vinyals, Le, arXiv:1409.3215, with a narrow code"
-
 
 class RecurrentAutoencoder(nn.Module):
     """Reader, a linear code, writer.
@@ -21,6 +18,8 @@ class RecurrentAutoencoder(nn.Module):
         shape: with the dimensions of the code.
     """
 
+    title = "AE, recurrent"
+    paper = "Sutskever, Vinyals, Le, arXiv:1409.3215, with a narrow code"
     prior = "uniform"
 
     def __init__(self, shape: Shape) -> None:

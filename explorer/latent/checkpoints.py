@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from explorer.core.errors import ModelUnavailable
+from explorer.core.errors import InvalidParams, ModelUnavailable
 from explorer.core.weight_files import PICKLED_SUFFIXES, read_header
 from explorer.latent.ae import RecurrentAutoencoder
 from explorer.latent.nets import Shape
@@ -22,12 +22,13 @@ from explorer.latent.word_lm import WordModel
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 Network = Variational | RecurrentAutoencoder | TransformerAutoencoder | WordModel
-_KINDS: dict[str, type[Network]] = {
+KINDS: dict[str, type[Network]] = {
     "vae": Variational,
     "ae": RecurrentAutoencoder,
     "transformer": TransformerAutoencoder,
     "lm": WordModel,
 }
+"""Networks by what plans and folders call them."""
 
 
 class Config(BaseModel):
@@ -56,8 +57,13 @@ def new_network(shape: Shape, options: Mapping[str, float] | None = None) -> Net
     Args:
         shape: its kind and sizes.
         options: for training only, of the variational one.
+
+    Raises:
+        InvalidParams: for a kind that is not known.
     """
-    return _KINDS[shape.kind](shape, **(options or {}))
+    if shape.kind not in KINDS:
+        raise InvalidParams(f"No network is a '{shape.kind}'.", f"Use one of {', '.join(KINDS)}.")
+    return KINDS[shape.kind](shape, **(options or {}))
 
 
 def save_network(folder: Path, net: nn.Module, config: Config) -> None:
@@ -85,6 +91,8 @@ def read_config(folder: Path) -> Config:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ModelUnavailable(f"{path}: {where}: {first['msg']}.") from error
+    if config.shape.kind not in KINDS:
+        raise ModelUnavailable(f"{path}: shape.kind: no network is a '{config.shape.kind}'.")
     sizes = {len(config.low), len(config.high)}
     if sizes != {config.shape.dimensions}:
         raise ModelUnavailable(f"{path}: the box has not {config.shape.dimensions} dimensions.")

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from explorer.core.errors import InvalidParams
-from explorer.latent import ae, transformer, vae
 from explorer.latent.checkpoints import Config, Network
 from explorer.latent.nets import END, padded, snapped, surprisal, weights_of
 from explorer.latent.space import Points, Reading, Words, checked_points
@@ -24,9 +23,6 @@ CODE_GRID = 2.0**-36
 
 FARTHEST = 1e6
 """Coordinates beyond it say what is said there: every unit is saturated long before."""
-
-_TITLES = {"vae": (vae.TITLE, vae.PAPER), "ae": (ae.TITLE, ae.PAPER)}
-_TITLES["transformer"] = (transformer.TITLE, transformer.PAPER)
 
 
 class LearnedSpace:
@@ -51,8 +47,7 @@ class LearnedSpace:
             )
         self._net, self.words = net, words
         self.name, self.dimensions = config.shape.kind, config.shape.dimensions
-        self.title, self.paper = _TITLES[self.name]
-        self.prior = net.prior
+        self.title, self.paper, self.prior = net.title, net.paper, net.prior
         self.max_words = config.shape.max_words
         self.low, self.high = np.array(config.low), np.array(config.high)
 

@@ -21,7 +21,7 @@ class Shape(BaseModel):
     """How large a network is.
 
     Attributes:
-        kind: "vae", "ae", "transformer" or "lm".
+        kind: one of `checkpoints.KINDS`.
         vocab_size: words and the end.
         max_words: longest sentence.
         dimensions: of the code; 0 for a language model.
@@ -33,7 +33,7 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str = Field(pattern="^(vae|ae|transformer|lm)$")
+    kind: str
     vocab_size: int = Field(ge=2, le=65_535)
     max_words: int = Field(ge=1, le=500)
     dimensions: int = Field(ge=0, le=1024)
@@ -51,7 +51,17 @@ class DecoderState(Protocol):
 
 
 class Autoencoder(Protocol):
-    """A network between sentences and points."""
+    """A network between sentences and points.
+
+    Attributes:
+        title: for people.
+        paper: where its kind was published.
+        prior: see `space.Space`.
+    """
+
+    title: str
+    paper: str
+    prior: str
 
     def codes(self, ids: Tensor) -> Tensor:
         """Points [n, d] of sentences int64 [n, T], each with its END."""

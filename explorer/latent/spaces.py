@@ -7,7 +7,7 @@ from functools import cache
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.latent.automaton import Automaton, Weighting
-from explorer.latent.checkpoints import CONFIG, load_network
+from explorer.latent.checkpoints import CONFIG, KINDS, load_network
 from explorer.latent.language import SHIPPED, Language, language
 from explorer.latent.laws import GrammarLaws
 from explorer.latent.learned import LearnedSpace
@@ -18,7 +18,7 @@ from explorer.latent.word_laws import WordLaws
 from explorer.latent.word_lm import WordModel
 
 LAW = "lm"
-LEARNED = ("vae", "ae", "transformer")
+LEARNED = tuple(kind for kind in KINDS if kind != LAW)
 ANY_SIZE = tuple(range(1, MAX_DIMENSIONS + 1))
 
 

@@ -11,9 +11,6 @@ from torch.nn import functional
 
 from explorer.latent.nets import DecoderState, Shape, shifted, surprisal, weights_of
 
-TITLE = "Transformer autoencoder"
-PAPER = "Vaswani et al., arXiv:1706.03762, with a narrow code"
-
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -83,6 +80,8 @@ class TransformerAutoencoder(nn.Module):
         shape: with the dimensions of the code.
     """
 
+    title = "Transformer autoencoder"
+    paper = "Vaswani et al., arXiv:1706.03762, with a narrow code"
     prior = "uniform"
 
     def __init__(self, shape: Shape) -> None:

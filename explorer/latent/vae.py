@@ -14,9 +14,6 @@ from torch import Tensor, nn
 from explorer.latent.nets import DecoderState, Shape, surprisal
 from explorer.latent.recurrent import Hidden, Reader, Writer
 
-TITLE = "VAE, recurrent"
-PAPER = "Bowman et al., arXiv:1511.06349"
-
 
 class Variational(nn.Module):
     """Reader, a normal law for the code, writer.
@@ -28,6 +25,8 @@ class Variational(nn.Module):
         hidden_words: probability that the writer is not shown the word before.
     """
 
+    title = "VAE, recurrent"
+    paper = "Bowman et al., arXiv:1511.06349"
     prior = "gaussian"
 
     def __init__(

@@ -68,7 +68,7 @@ class SentencePlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     language: str = Field(pattern="^(toy|dialogue)$")
-    kind: str = Field(pattern="^(vae|ae|transformer|lm)$")
+    kind: str
     dimensions: int = Field(default=0, ge=0, le=1024)
     max_words: int = Field(default=20, ge=1, le=500)
     seed: int = Field(default=0, ge=0)

@@ -180,7 +180,7 @@ def test_words_that_nothing_is_left_of_are_dropped():
     ("change", "said"),
     [
         (("steps = 12", "steps = 0"), "schedule.steps"),
-        (('kind = "ae"', 'kind = "gan"'), "kind"),
+        (('kind = "ae"', 'kind = "gan"'), "No network is a 'gan'"),
         (("rows = 16", "rows = 16\nrow = 1"), "row"),
     ],
 )
