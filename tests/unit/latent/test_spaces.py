@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from explorer.core.errors import InvalidParams, UnknownName
+from explorer.core.errors import InvalidParams, ModelUnavailable, UnknownName
 from explorer.latent.language import dialogue_words, language
 from explorer.latent.spaces import load_space, spaces
 
@@ -86,3 +89,30 @@ def test_sentences_without_a_place_are_refused(words: tuple[str, ...], said: str
 
 def test_a_turn_is_split_at_its_marks() -> None:
     assert dialogue_words("No, it isn’t.") == ("no", ",", "it", "isn't", ".")
+
+
+def test_turns_are_written_for_people() -> None:
+    join = language("dialogue").join
+    assert join(("i'm", "ok", ".", "is", "it", "red", ",", "i", "ask", "?")) == (
+        "I'm ok. Is it red, I ask?"
+    )
+    assert join(()) == ""
+
+
+def test_a_sentence_is_new_unless_a_network_read_it() -> None:
+    toy = language("toy")
+    assert not toy.is_novel(("is", "it", "a", "ball"))
+    assert toy.is_novel(("is", "it", "a", "ball", "ball"))
+    empty = dataclasses.replace(toy, seen=np.empty(0, np.uint64))
+    assert empty.is_novel(("is", "it", "a", "ball"))
+    last = dataclasses.replace(toy, seen=np.array([0], np.uint64))
+    assert last.is_novel(("is", "it", "a", "ball"))
+
+
+def test_a_language_without_its_files_says_so(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("explorer.latent.language.SHIPPED", tmp_path)
+    language.cache_clear()
+    with pytest.raises(ModelUnavailable, match="no list of words"):
+        language("dialogue")
+    assert len(language("toy").seen) == 0
+    language.cache_clear()
