@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
+from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
 
 LAWS_HELD = 128
@@ -46,3 +48,49 @@ def forced_laws(
         end = min(first + width, last)
         chunk = [[*row[first:end], *[_FILLER] * (end - max(first, len(row)))] for row in rows]
         yield first + 1, batch.read(chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How a text longer than a context is read.
+
+    Attributes:
+        size: tokens a window reads, context included.
+        stride: tokens each window but the first adds: all but these are context, so every token
+            past the first window has at least `size - stride` before it.
+    """
+
+    size: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride < self.size:
+            raise InvalidParams(
+                f"A window of {self.size} tokens cannot move by {self.stride}.",
+                "A stride is at least 1 and less than the window.",
+            )
+
+
+def windowed_laws(
+    model: ModelHandle, prompt_ids: Sequence[int], row: Sequence[int], windows: Windows
+) -> Iterator[tuple[int, Tensor]]:
+    """As `forced_laws` for one row, but each law sees no more than a window before its token.
+
+    The prompt stands before the text in the first window only; windows begin anywhere in a text,
+    and no begin mark is put in front of them.
+
+    Raises:
+        InvalidParams: where the prompt alone fills the first window.
+        NotCapable: if a window is longer than the model's context.
+    """
+    ids, start = [*prompt_ids, *row], len(prompt_ids)
+    if start >= windows.size:
+        raise InvalidParams(
+            f"The prompt has {start:,} tokens, a window {windows.size:,}.", "Widen the window."
+        )
+    done, end = start, min(len(ids), windows.size)
+    while done < len(ids):
+        begin = max(0, end - windows.size)
+        for position, logits in model.score(ids[begin:end], done - begin):
+            yield begin + position - start, logits.unsqueeze(0)
+        done, end = end, min(len(ids), end + windows.stride)

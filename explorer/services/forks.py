@@ -22,7 +22,7 @@ from explorer.core.types import Noise, TokenStep, Trace
 from explorer.decoders.spec import Chain, parse
 from explorer.services import checks
 from explorer.services.generation import MAX_ROWS, Run, RunOptions, check_model
-from explorer.services.scoring import SCORED, score
+from explorer.services.scoring import is_scored, score
 
 MAX_FORKS = 64
 _USUAL_TOKENS = 128
@@ -240,7 +240,7 @@ def _lanes(trace: Trace, at: int, ways: Sequence[Way], known: Iterable[Trace]) -
     lanes = []
     for way in ways:
         spec = way.decoder or trace.decoder
-        if spec == SCORED:
+        if is_scored(spec):
             raise InvalidParams("Given text was made by no decoder.", "Name one to go on with.")
         chain = parse(spec)
         start = (*trace.token_ids[:at], *way.forced)

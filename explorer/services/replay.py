@@ -11,7 +11,7 @@ from explorer.core.errors import ExplorerError
 from explorer.core.types import TokenStep, Trace
 from explorer.decoders.spec import parse
 from explorer.render import wire
-from explorer.services.scoring import SCORED
+from explorer.services.scoring import is_scored
 from explorer.services.wire_run import MAX_TREE_STEPS, lane_metrics
 
 MAX_LANES = 8
@@ -105,8 +105,8 @@ def _run_id(trace: Trace) -> str:
 
 
 def _lane_header(trace: Trace) -> wire.LaneHeader:
-    if trace.decoder == SCORED:
-        return wire.LaneHeader(SCORED, "given text", "", ())
+    if is_scored(trace.decoder):
+        return wire.LaneHeader(trace.decoder, "given text", "", ())
     rows = max(1, len(trace.hypotheses))
     try:
         chain = parse(trace.decoder)

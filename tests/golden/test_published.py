@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from explorer.analyzers.distinct import distinct_n
+from explorer.analyzers.profile import surprise
 from explorer.analyzers.repetition import diversity, rep_n
 from explorer.core.decoder import StepView
 from explorer.core.distribution import entropy, log_normalise
+from explorer.core.measure import Place, measure_block, measure_choices
 from explorer.decoders.best_of_n import BestOfN, borda_votes
 from explorer.decoders.exp_watermark import exp_pick
 from explorer.decoders.its_watermark import its_pick
@@ -148,3 +150,20 @@ def test_self_certainty_of_a_row() -> None:
         move = decoder.advance(StepView(law, log_normalise(law), (list(history),), 1, (0.5,)))
         history.append(move.token_ids[0])
     assert move.scores[0] == pytest.approx(case["expected"]["self_certainty"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", named("detect_stat_"))
+def test_log_perplexity_against_mean_entropy(name: str) -> None:
+    """Row i of the logits is the law of token i + 1; padding has none."""
+    case = GOLDEN[name]
+    given, expected = case["inputs"], case["expected"]
+    length = sum(given["attention_mask"][0])
+    block = measure_block(torch.tensor(given["logits"][0][: length - 1]), 1)
+    measures = measure_choices(block, range(block.rows), given["ids"][0][1:length], block.logprobs)
+    steps = [m.step(Place(0, 0, 0, i, 0)) for i, m in enumerate(measures)]
+    found = surprise(steps)
+    assert found is not None
+    near = {"abs": case["tolerance"]}
+    assert -found.log_perplexity == pytest.approx(expected["mean_loglik"], **near)
+    assert found.mean_entropy == pytest.approx(expected["mean_entropy"], **near)
+    assert found.statistic == pytest.approx(expected["T"], **near)

@@ -16,7 +16,7 @@ from explorer.core.types import Loop, StopReason, TokenStep, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import parse
 from explorer.services.generation import make_prompt
-from explorer.services.scoring import SCORED
+from explorer.services.scoring import is_scored
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 
 _INTERRUPTED = (StopReason.CANCELLED, StopReason.DEADLINE)
@@ -108,7 +108,7 @@ def check_noise(trace: Trace, found: Findings) -> None:
     Raises:
         Failed: if not.
     """
-    if trace.decoder == SCORED:
+    if is_scored(trace.decoder):
         _same("noise.lane", trace.noise.lane, "")
         return
     try:
@@ -137,7 +137,7 @@ def check_stop(trace: Trace, tokenizer: Tokenizer, found: Findings) -> None:
         Failed: if not.
     """
     _check_loops(trace, found)
-    if trace.decoder == SCORED:
+    if is_scored(trace.decoder):
         return
     ends = frozenset() if trace.terms and trace.terms.ignore_eos else tokenizer.eos_ids
     for step in trace.steps[trace.given : -1]:
@@ -223,7 +223,7 @@ def _thresholds(trace: Trace) -> LoopThresholds:
 def _check_loops(trace: Trace, found: Findings) -> None:
     wanted = find_loops(trace.token_ids, _thresholds(trace))
     if trace.loops != wanted:
-        if trace.terms is None and trace.decoder != SCORED:
+        if trace.terms is None and not is_scored(trace.decoder):
             found.lacks("its loops: the file does not say what counts as one")
             return
         raise Failed(Mismatch("loops", _loops(trace.loops), _loops(wanted)))

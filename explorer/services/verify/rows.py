@@ -10,13 +10,13 @@ from torch import Tensor
 from explorer.core import engine
 from explorer.core.decoder import StepView
 from explorer.core.errors import ExplorerError
-from explorer.core.forcing import forced_laws
+from explorer.core.forcing import Windows, forced_laws, windowed_laws
 from explorer.core.handle import ModelHandle
 from explorer.core.noise import uniform
 from explorer.core.types import TokenStep, Trace
 from explorer.decoders.spec import Chain, parse
 from explorer.services.generation import make_prompt
-from explorer.services.scoring import SCORED
+from explorer.services.scoring import is_scored, windows_of
 from explorer.services.verify.choices import Choices
 from explorer.services.verify.findings import Failed, Findings, Mismatch, judged
 from explorer.services.verify.laws import Laws
@@ -42,6 +42,7 @@ class _Row:
     name: str = ""
     choices: Choices | None = None
     first: int = 0
+    windows: Windows | None = None
 
 
 def prove_group(
@@ -59,7 +60,7 @@ def prove_group(
         scale: multiplies the tolerances.
     """
     together: list[_Row] = []
-    alone: list[tuple[_Row, engine.Context]] = []
+    alone: list[tuple[_Row, engine.Context | None]] = []
     again: list[tuple[_Row, Chain, engine.Context | None]] = []
     for trace, found in traces:
         row = _Row(trace, found, trace.steps, tolerance(trace.model, model.info, scale))
@@ -84,14 +85,17 @@ def _plan(
     model: ModelHandle,
     second: Callable[[str], ModelHandle],
     together: list[_Row],
-    alone: list[tuple[_Row, engine.Context]],
+    alone: list[tuple[_Row, engine.Context | None]],
     again: list[tuple[_Row, Chain, engine.Context | None]],
 ) -> None:
     """Decide how a trace's choices are proven, and queue it there."""
     trace, found = row.trace, row.found
-    if trace.decoder == SCORED:
-        row.first = len(trace.steps)
-        together.append(row)
+    if is_scored(trace.decoder):
+        row.first, row.windows = len(trace.steps), windows_of(trace.decoder)
+        if row.windows is None:
+            together.append(row)
+        else:
+            alone.append((row, None))
         return
     chain = parse(trace.decoder)
     row.first = trace.given
@@ -157,7 +161,13 @@ def _prove(rows: list[_Row], model: ModelHandle, context: engine.Context | None)
         if row.name:
             with judged(row.found, row.name):
                 check_places(row.steps[row.first :])
-    for first, logits in forced_laws(model, prompt, ids):
+    windows = rows[0].windows
+    laws = (
+        forced_laws(model, prompt, ids)
+        if windows is None
+        else windowed_laws(model, prompt, ids[0], windows)
+    )
+    for first, logits in laws:
         others = None if seconds is None else next(seconds)
         for r, row in enumerate(rows):
             steps = row.steps[first : first + logits.shape[1]]

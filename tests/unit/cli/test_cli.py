@@ -267,3 +267,37 @@ def test_the_python_interface_is_the_one_of_the_contract() -> None:
         assert callable(getattr(explorer, name))
     with pytest.raises(AttributeError, match="wibble"):
         _ = explorer.wibble
+
+
+def test_score_answers_what_is_asked_of_a_text(capsys) -> None:
+    asked = ["--profile", "--could", "greedy", "top_k:k=37", "beam", "--probe", "e"]
+    assert main(["score", "--text", "hello abc", *asked]) == 0
+    out = capsys.readouterr().out
+    for words in ("top 10", "T = ", "first impossible", "token 0 'h'", "yes", "a search", "p('e')"):
+        assert words in out
+    assert main(["score", "--text", "hello abc", "--json", *asked]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert set(data) == {"profile", "could", "probes"}
+    assert sum(data["profile"]["ranks"]["counts"]) == 9
+    assert len(data["profile"]["perplexity"]["values"]) == 0
+    assert data["could"]["chains"][0]["first_impossible"] == 0
+    assert main(["score", "--text", "a", "--could", "magic"]) == 2
+
+
+def test_score_reads_a_long_text_by_windows(tmp_path, capsys) -> None:
+    out = tmp_path / "long.jsonl"
+    text = ["score", "--text", "hello abc " * 9, "--out", str(out)]
+    assert main([*text, "--window", "16"]) == 0
+    (trace,) = read_traces(out)
+    assert trace.decoder == "score:window=16,stride=8"
+    assert len(trace.steps) == 90
+    assert main(["verify", str(out)]) == 0
+    assert main([*text, "--window", "16", "--stride", "16"]) == 2
+    assert main([*text, "--stride", "4"]) == 2
+    assert "--stride needs --window" in capsys.readouterr().err
+
+
+def test_a_score_is_a_page_too(tmp_path) -> None:
+    out = tmp_path / "scored.html"
+    assert main(["score", "--text", "abc", "--out", str(out)]) == 0
+    assert "given text" in out.read_text()
