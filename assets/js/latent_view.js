@@ -106,8 +106,8 @@ class LatentView {
   zoom(factor, [x, y] = this.middle()) {
     const [x0, y0, x1, y1] = this.window;
     // Zooming out ends a little beyond the whole.
-    const widest = (this.whole[2] - this.whole[0]) * 1.6;
-    const wanted = this.nested ? factor : Math.min(factor, widest / (x1 - x0));
+    const widest = Math.max(...[0, 1].map((k) => ((this.whole[k + 2] - this.whole[k]) * 1.6) / this.box.width[k]));
+    const wanted = Math.min(factor, Math.max(1, widest / Math.max(x1 - x0, y1 - y0)));
     this.setWindow([x + (x0 - x) * wanted, y + (y0 - y) * wanted, x + (x1 - x) * wanted, y + (y1 - y) * wanted], true);
   }
 

@@ -27,7 +27,7 @@ Window = tuple[float, float, float, float]
 
 NARROWEST = 1e-9
 """A window must be this wide, as a share of its frame: floats tell no finer."""
-WIDEST = 50.0
+WIDEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -161,6 +162,7 @@ class Reordered(Generic[Place]):
     """The same laws in another order of the vocabulary, for instance by meaning.
 
     The order moves boxes, and changes which sentences are neighbours; no probability changes.
+    Threads may share one, if they may share `inner`.
 
     Args:
         inner: the laws.
@@ -182,6 +184,7 @@ class Reordered(Generic[Place]):
         self.vocab_size, self.end_id = inner.vocab_size, inner.end_id
         self.together, self.start = inner.together, inner.start
         self._recent: Recent[Place] = Recent(recent)
+        self._lock = threading.Lock()
 
     def after(self, place: Place, token_id: int) -> Place:
         """The place one token further."""
@@ -190,12 +193,13 @@ class Reordered(Generic[Place]):
     def laws(self, places: Sequence[Place]) -> list[Law]:
         """The laws at several places."""
         found = []
-        for place, law in zip(places, self._inner.laws(places), strict=True):
-            known = self._recent.get(place)
-            if known is None:
-                known = self._sorted(law)
-                self._recent.put(place, known)
-            found.append(known)
+        with self._lock:
+            for place, law in zip(places, self._inner.laws(places), strict=True):
+                known = self._recent.get(place)
+                if known is None:
+                    known = self._sorted(law)
+                    self._recent.put(place, known)
+                found.append(known)
         return found
 
     def _sorted(self, law: Law) -> Law:

@@ -105,6 +105,30 @@ class LearnedSpace:
         return [Reading(self.words.words(row), end) for row, end in zip(said, ended, strict=True)]
 
     @torch.no_grad()
+    def laws_at(self, points: ArrayLike, readings: Sequence[Reading]) -> list[Tensor]:
+        """The laws that points had at each word of what they say.
+
+        Args:
+            points: [n, dimensions].
+            readings: what `decode` said of them.
+
+        Returns:
+            For each, logits [words, and the end where it came; vocab].
+
+        Raises:
+            InvalidParams: as `decode` and `encode`.
+        """
+        checked = torch.from_numpy(checked_points(points, self.dimensions).copy())
+        codes = checked.clamp(-FARTHEST, FARTHEST)
+        rows = [self.words.ids(r.words, self.max_words) if r.words else () for r in readings]
+        found: list[Tensor] = [torch.empty(0)] * len(rows)
+        for block in _by_length(rows):
+            logits = self._net.logits(codes[block], padded([rows[i] for i in block]))
+            for i, row in zip(block, logits, strict=True):
+                found[i] = row[: len(rows[i]) + readings[i].ended]
+        return found
+
+    @torch.no_grad()
     def told(
         self, sentences: Sequence[Sequence[str]]
     ) -> tuple[list[NDArray[np.bool_]], NDArray[np.float64]]:

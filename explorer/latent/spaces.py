@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.latent.automaton import Automaton, Weighting
@@ -32,7 +35,7 @@ def spaces(spoken: str | Language) -> dict[str, tuple[int, ...]]:
     spoken = language(spoken) if isinstance(spoken, str) else spoken
     found: dict[str, tuple[int, ...]] = {"ariel": ANY_SIZE} if spoken.name == "toy" else {}
     folder = SHIPPED / spoken.name
-    if (folder / LAW / CONFIG).exists():
+    if has_word_law(spoken.name):
         found["ariel_lm" if spoken.name == "toy" else "ariel"] = ANY_SIZE
     for name in LEARNED:
         sizes = [
@@ -85,6 +88,23 @@ def word_laws(spoken: str) -> WordLaws:
     net, _ = load_network(SHIPPED / spoken / LAW)
     assert isinstance(net, WordModel)
     return WordLaws(net)
+
+
+def has_word_law(spoken: str) -> bool:
+    """Whether a language has a trained model of words."""
+    return (SHIPPED / spoken / LAW / CONFIG).exists()
+
+
+def word_vectors(spoken: str) -> NDArray[np.float64]:
+    """What the trained model of words reads each word as: [ids, width], the end first.
+
+    Raises:
+        ModelUnavailable: if it is damaged or not here.
+    """
+    net, _ = load_network(SHIPPED / spoken / LAW)
+    assert isinstance(net, WordModel)
+    found: NDArray[np.float64] = net.writer.embed.detach().double().numpy()
+    return found
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A sample as a file: one row a point."""
+"""A sample as a file: a table with one row a point, or one trace a point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.trace_io import write_traces
 from explorer.services.latent.samples import Sample
+from explorer.services.latent.traces import sample_traces
 from explorer.services.latent.worlds import facts
 
 FACTS = ("text", "words", "valid", "novel", "bits", "kind", "rule")
@@ -48,5 +50,8 @@ def save_sample(sample: Sample | None, folder: Path, kind: str) -> Path:
     if kind not in ("csv", "jsonl"):
         raise InvalidParams(f"'{kind}' is no format of a sample.", "Use csv or jsonl.")
     path = folder / f"sample-{time.strftime('%Y%m%d-%H%M%S')}.{kind}"
-    path.write_text(sample_csv(sample), encoding="utf-8")
+    if kind == "csv":
+        path.write_text(sample_csv(sample), encoding="utf-8")
+    else:
+        write_traces(path, sample_traces(sample))
     return path

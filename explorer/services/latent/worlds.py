@@ -11,8 +11,10 @@ from typing import Any
 from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.latent.judge import Verdict
 from explorer.latent.language import LANGUAGES, language
+from explorer.latent.laws import Reordered
+from explorer.latent.meaning import meaning_order
 from explorer.latent.space import ArielSpace, Space
-from explorer.latent.spaces import load_space, spaces
+from explorer.latent.spaces import has_word_law, load_space, spaces, word_vectors
 from explorer.services import checks
 
 KEPT_SENTENCES = 50_000
@@ -106,7 +108,35 @@ def open_space(ref: Ref) -> Space:
     Raises:
         ExplorerError: for one that is not here.
     """
-    return load_space(ref.language, ref.space, ref.dimensions)
+    space = load_space(ref.language, ref.space, ref.dimensions)
+    if ref.order == "alphabet":
+        return space
+    if ref.order not in orders(ref.language, ref.space) or not isinstance(space, ArielSpace):
+        raise InvalidParams(
+            f"The words of {space.title} have no order by meaning.",
+            "Only AriEL's boxes follow an order of the words.",
+        )
+    return _by_meaning(ref)
+
+
+@lru_cache(maxsize=64)
+def _by_meaning(ref: Ref) -> ArielSpace[Any]:
+    space = load_space(ref.language, ref.space, ref.dimensions)
+    assert isinstance(space, ArielSpace)
+    laws = Reordered(space.ariel.laws, _meaning(ref.language), recent=4096)
+    return ArielSpace(
+        laws,
+        space.words,
+        ref.dimensions,
+        name=space.name,
+        title=f"{space.title}, words by meaning",
+        max_words=space.ariel.max_tokens,
+    )
+
+
+@lru_cache(maxsize=8)
+def _meaning(spoken: str) -> tuple[int, ...]:
+    return meaning_order(word_vectors(spoken))
 
 
 def worlds() -> list[dict[str, Any]]:
@@ -140,15 +170,16 @@ def _about(spoken: str, name: str, sizes: Sequence[int]) -> dict[str, Any]:
         "paper": space.paper,
         "sizes": list(sizes),
         "prior": space.prior,
-        "orders": list(orders(name)),
+        "orders": list(orders(spoken, name)),
         "bounds": {} if isinstance(space, ArielSpace) else _bounds(spoken, name, sizes),
         "boxes": isinstance(space, ArielSpace),
     }
 
 
-def orders(name: str) -> tuple[str, ...]:
-    """The orders of the vocabulary that a space can be cut in."""
-    return ("alphabet",)
+def orders(spoken: str, name: str) -> tuple[str, ...]:
+    """The orders of the vocabulary that a space can be cut in; by meaning where one is known."""
+    is_cut = name in ("ariel", "ariel_lm")
+    return ("alphabet", "meaning") if is_cut and has_word_law(spoken) else ("alphabet",)
 
 
 def _bounds(spoken: str, name: str, sizes: Sequence[int]) -> dict[int, dict[str, list[float]]]:
