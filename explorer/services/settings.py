@@ -13,6 +13,7 @@ from platformdirs import user_cache_path
 from explorer.core.errors import InvalidParams
 
 DEFAULT_MODEL = "smollm2-135m"
+SHIPPED_MODEL = "tiny"
 ANY_MODEL = "*"
 
 
@@ -55,7 +56,7 @@ class Settings:
         if self.models:
             return tuple(dict.fromkeys([self.model, *self.models]))
         if self.on_space or not is_loopback(self.host):
-            return tuple(dict.fromkeys([self.model, DEFAULT_MODEL]))
+            return tuple(dict.fromkeys([self.model, DEFAULT_MODEL, SHIPPED_MODEL]))
         return None
 
 

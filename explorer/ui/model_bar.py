@@ -57,6 +57,7 @@ class ModelBar:
         """
         inputs = [self.name, prompt, template, tokens]
         status = [self.status, self.timer]
+        followed = [*status, *report, self.name]
         quiet: dict[str, Any] = {
             "queue": False,
             "show_progress": "hidden",
@@ -64,7 +65,7 @@ class ModelBar:
         }
         self.name.input(guarded(self.start), self.name, status, api_name="choose_model", **quiet)
         self.timer.tick(
-            guarded(self.poll), inputs, [*status, *report], api_name="poll_model", **quiet
+            guarded(self.poll), inputs, followed, api_name="poll_model", **quiet
         )
         gr.on(
             [prompt.change, template.change, tokens.change],
@@ -86,11 +87,20 @@ class ModelBar:
         return line, gr.Timer(active=True)
 
     def poll(self, name: str, *prompt: Any) -> tuple[Any, ...]:
-        """The status line again; once the model is there, the prompt can be counted."""
+        """The status line again; once the model is there, the prompt can be counted.
+
+        Where the usual model can be had from nowhere, the shipped one is taken, and it is said.
+        """
         line, follow = self._line(name)
         if follow:
-            return line, gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return line, gr.Timer(active=False), *self.inspect(name, *prompt)
+            return line, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        other = self._services.stand_in(name)
+        status = self._services.model_status(name)
+        if status.state == "failed" and other is not None:
+            gr.Warning(f"{status.error} Until then '{other}' stands in: a small model of stories.")
+            line, timer = self.start(other)
+            return line, timer, gr.skip(), gr.skip(), gr.skip(), other
+        return line, gr.Timer(active=False), *self.inspect(name, *prompt), gr.skip()
 
     def inspect(
         self, name: str, prompt: str, template: str, tokens: float | None

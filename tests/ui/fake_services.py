@@ -95,7 +95,7 @@ class FakeServices:
         self._loading.setdefault(name, time.monotonic())
 
     def model_status(self, name: str) -> ModelStatus:
-        if name == "missing":
+        if name in ("missing", "lost"):
             return replace(
                 READY,
                 state="failed",
@@ -112,6 +112,9 @@ class FakeServices:
                 READY, state="loading", what="Reading weights", fraction=share, summary=""
             )
         return READY
+
+    def stand_in(self, name: str) -> str | None:
+        return "scripted" if name == "lost" else None
 
     def inspect_prompt(
         self, model: str, prompt: str, template: str, max_new_tokens: int

@@ -153,6 +153,23 @@ def test_a_model_that_is_not_offered_is_refused_in_the_header(
     assert timer.active is False
 
 
+def test_where_the_usual_model_is_lost_another_is_taken(
+    event_loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Warning", said.append)
+
+    async def build() -> ModelBar:
+        with gr.Blocks(analytics_enabled=False):
+            return ModelBar(FakeServices())
+
+    bar = event_loop.run_until_complete(build())
+    *_, name = bar.poll("lost", "a prompt", "raw", 8)
+    assert name == "scripted"
+    assert "'scripted' stands in" in said[0]
+    assert bar.poll("missing", "a prompt", "raw", 8)[-1] != "scripted"
+
+
 def test_old_saved_files_are_cleaned_up(app: gr.Blocks) -> None:
     assert app.delete_cache is not None
 

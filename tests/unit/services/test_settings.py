@@ -15,9 +15,9 @@ def test_alone_on_this_machine_any_model_may_be_named() -> None:
 
 @pytest.mark.parametrize("env", [{"SPACE_ID": "a/b"}, {"EXPLORER_HOST": "192.168.0.7"}])
 def test_where_others_reach_the_page_only_its_own_models_are_loaded(env) -> None:
-    assert read_settings(env).allowed_models == ("smollm2-135m",)
+    assert read_settings(env).allowed_models == ("smollm2-135m", "tiny")
     own = read_settings(env | {"EXPLORER_MODEL": "org/mine"})
-    assert own.allowed_models == ("org/mine", "smollm2-135m")
+    assert own.allowed_models == ("org/mine", "smollm2-135m", "tiny")
 
 
 def test_a_list_overrides_and_its_first_is_the_default() -> None:
