@@ -25,7 +25,18 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    from explorer.cli import bench, decoders, generate, latent, models, score, ui, verify
+    from explorer.cli import (
+        bench,
+        decoders,
+        diverge,
+        generate,
+        latent,
+        models,
+        parity,
+        score,
+        ui,
+        verify,
+    )
 
     parser = _Parser(
         prog="explorer",
@@ -34,7 +45,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens to stderr")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (ui, models, decoders, generate, score, verify, bench, latent):
+    for command in (
+        ui,
+        models,
+        decoders,
+        generate,
+        score,
+        verify,
+        diverge,
+        parity,
+        bench,
+        latent,
+    ):
         command.add_parser(commands)
     return parser
 

@@ -225,9 +225,7 @@ class _Run:
             logprobs=block.logprobs[rows],
             histories=tuple(row.history for row in state.rows),
             prompt_length=len(self.request.prompt_ids),
-            uniforms=uniforms(
-                self.request.seed, state.lane.noise, state.width, self.first + step
-            ),
+            uniforms=uniforms(self.request.seed, state.lane.noise, state.width, self.first + step),
             eos_ids=self.request.eos_ids,
             steps_left=self.request.max_new_tokens - step,
             tokenizer=self.tokenizer,

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core import engine
-from explorer.core.decoder import StepView
 from explorer.core.errors import ExplorerError
 from explorer.core.forcing import Windows, forced_laws, windowed_laws
 from explorer.core.handle import ModelHandle
-from explorer.core.noise import uniform
 from explorer.core.types import TokenStep, Trace
 from explorer.decoders.spec import Chain, parse
 from explorer.services.generation import make_prompt
@@ -23,6 +21,7 @@ from explorer.services.verify.laws import Laws
 from explorer.services.verify.record import check_places
 from explorer.services.verify.rerun import check_rerun
 from explorer.services.verify.tolerance import Tolerance, tolerance
+from explorer.services.verify.views import view_at
 
 GROUP = 8
 """Rows that share a forward."""
@@ -204,34 +203,15 @@ def _compare(
             check_given(step, row.trace)
         elif row.choices is not None:
             other = None if second is None else second[i : i + 1]
-            view = _view(
-                row.trace, step, laws.logits[i : i + 1], laws.logprobs[i : i + 1], other, model
+            view = view_at(
+                row.trace,
+                step.index,
+                laws.logits[i : i + 1],
+                laws.logprobs[i : i + 1],
+                other,
+                model,
             )
             row.choices.check(view, step, row.found)
-
-
-def _view(
-    trace: Trace,
-    step: TokenStep,
-    logits: Tensor,
-    logprobs: Tensor,
-    second: Tensor | None,
-    model: ModelHandle,
-) -> StepView:
-    terms = trace.terms
-    most = len(trace.steps) if terms is None else terms.max_new_tokens
-    ignores = terms is not None and terms.ignore_eos
-    return StepView(
-        logits=logits,
-        logprobs=logprobs,
-        histories=([*trace.prompt.ids, *trace.token_ids[: step.index]],),
-        prompt_length=len(trace.prompt.ids),
-        uniforms=(uniform(trace.seed, trace.noise.lane, 0, step.index),),
-        eos_ids=frozenset() if ignores else model.tokenizer.eos_ids,
-        steps_left=most - step.index,
-        tokenizer=model.tokenizer,
-        second_logits=second,
-    )
 
 
 def check_given(step: TokenStep, trace: Trace) -> None:
