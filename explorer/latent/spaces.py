@@ -79,15 +79,25 @@ def _grammar_laws() -> GrammarLaws:
 
 
 @cache
-def word_laws(spoken: str) -> WordLaws:
-    """The laws of a language's trained model of words.
+def word_model(spoken: str) -> WordModel:
+    """A language's trained model of words.
 
     Raises:
         ModelUnavailable: if it is damaged or not here.
     """
     net, _ = load_network(SHIPPED / spoken / LAW)
     assert isinstance(net, WordModel)
-    return WordLaws(net)
+    return net
+
+
+@cache
+def word_laws(spoken: str) -> WordLaws:
+    """The laws of that model.
+
+    Raises:
+        ModelUnavailable: as `word_model`.
+    """
+    return WordLaws(word_model(spoken))
 
 
 def has_word_law(spoken: str) -> bool:

@@ -16,8 +16,8 @@ from explorer.latent.language import SHIPPED, Language
 from explorer.latent.laws import Place
 from explorer.latent.learned import LearnedSpace
 from explorer.latent.sampling import is_held_out, samples
-from explorer.latent.space import ArielSpace, Points, Reading, Space
-from explorer.latent.spaces import ANY_SIZE, load_space, spaces
+from explorer.latent.space import ArielSpace, Points, Reading, Space, Words
+from explorer.latent.spaces import ANY_SIZE, load_space, spaces, word_model
 from explorer.latent.toy import toy_grammar
 
 DIMENSIONS = (2, 16)
@@ -33,6 +33,8 @@ FIGURES = {
     "novel": "novel: points whose sentence no training sentence is",
     "valid_unique": "valid and unique: different valid sentences over points",
     "valid_novel": "valid and novel: points whose sentence is both",
+    "usual": "usual: points whose sentence surprises the word model, by word, no more than 95 % "
+    "of the held-out sentences do (AriEL has that model's law)",
     "rules": "rules: rules of the grammar that the valid sentences use",
     "vocabulary": "vocabulary: words of the language that the sentences use",
     "reconstructed": "reconstructed: held-out sentences that come back from their point (float64)",
@@ -191,6 +193,21 @@ def return_figures(space: Space, sentences: Sequence[tuple[str, ...]]) -> dict[s
     return found
 
 
+def usual_figure(
+    spoken: Language, readings: Sequence[Reading], sentences: Sequence[tuple[str, ...]]
+) -> Figure:
+    """The share of points whose sentences are as usual as held-out ones, where no judge decides.
+
+    The word model judges, that is the law of AriEL itself: this says how far the other spaces
+    leave what was learned from the same data, and is no fair race with AriEL.
+    """
+    net, words = word_model(spoken.name), Words(spoken.vocabulary)
+    most = max(spoken.most_words, *(len(r.words) for r in readings))
+    limit = np.quantile(net.surprisals([words.ids(s, most) for s in sentences]), 0.95)
+    rows = [words.ids(r.words, most) if r.words else () for r in readings]
+    return wilson(int((net.surprisals(rows) <= limit).sum()), len(rows))
+
+
 def exactly(space: ArielSpace[Place], sentences: Sequence[tuple[str, ...]]) -> Figure:
     """The share of sentences that come back from their exact points."""
     ariel = space.ariel
@@ -231,6 +248,8 @@ def measure(
         for how in ("uniform", "prior") if space.prior == "gaussian" else ("uniform",):
             readings = space.decode(drawn(space, points, how, seed))
             figures = sampling_figures(spoken, readings) | returned
+            if spoken.judge is None:
+                figures["usual"] = usual_figure(spoken, readings, sentences)
             ordered = {name: figures[name] for name in FIGURES if name in figures}
             found.append(Row(space.name, space.title, space.dimensions, how, ordered))
     bundled = held_out is None and spoken.name != "toy"

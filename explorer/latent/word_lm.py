@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from explorer.latent.nets import Shape, surprisal
+from explorer.latent.nets import Shape, padded, surprisal
 from explorer.latent.recurrent import Writer
 
 
@@ -26,6 +29,23 @@ class WordModel(nn.Module):
         """Logits [n, T, vocab] of each id given those before it."""
         codes = self.writer.bias.new_empty(len(ids), 0)
         found: Tensor = self.writer(codes, ids)
+        return found
+
+    @torch.no_grad()
+    def surprisals(self, rows: Sequence[Sequence[int]], block: int = 512) -> NDArray[np.float64]:
+        """Nats a token of whole sentences, their ends included: [rows].
+
+        Args:
+            rows: ids, without the end.
+            block: rows that go through the network together.
+        """
+        found = np.empty(len(rows))
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for first in range(0, len(order), block):
+            chosen = order[first : first + block]
+            ids = padded([rows[i] for i in chosen])
+            tokens = np.array([len(rows[i]) + 1 for i in chosen])
+            found[chosen] = surprisal(self.logits(ids), ids).numpy() / tokens
         return found
 
     def loss(self, ids: Tensor, _share: float, _random: torch.Generator) -> tuple[Tensor, Any]:

@@ -23,6 +23,7 @@ from explorer.latent.table import (
     read_turns,
     return_figures,
     sampling_figures,
+    usual_figure,
 )
 
 
@@ -135,6 +136,15 @@ def test_points_fill_the_box_or_follow_the_prior(tmp_path):
     for count, how in ((0, "uniform"), (5, "sideways")):
         with pytest.raises(InvalidParams):
             drawn(vae, count, how, 0)
+
+
+def test_usual_sentences_are_those_that_surprise_no_more_than_held_out_ones():
+    dialogue = language("dialogue")
+    turns = held_out_sentences(dialogue)
+    own = usual_figure(dialogue, [Reading(turn, True) for turn in turns], turns)
+    assert own.value == pytest.approx(0.95, abs=0.01)
+    odd = [Reading(tuple(reversed(turn)), True) for turn in turns]
+    assert usual_figure(dialogue, [*odd, Reading((), True)], turns).value < 0.3
 
 
 def test_held_out_sentences_were_in_no_training():
