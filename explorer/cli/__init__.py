@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     from explorer.cli import (
         bench,
+        convert,
         decoders,
         diverge,
         generate,
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         verify,
         diverge,
         parity,
+        convert,
         bench,
         latent,
     ):

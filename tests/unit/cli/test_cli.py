@@ -301,3 +301,27 @@ def test_a_score_is_a_page_too(tmp_path) -> None:
     out = tmp_path / "scored.html"
     assert main(["score", "--text", "abc", "--out", str(out)]) == 0
     assert "given text" in out.read_text()
+
+
+def test_a_trace_file_becomes_pages_and_tables_without_a_model(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    source = tmp_path / "runs.jsonl"
+    assert generate("--decoder", "greedy", "beam:width=2", "--out", str(source)) == 0
+    first = source.read_text()
+    assert generate("--decoder", "greedy", "--seed", "9", "--out", str(source)) == 0
+    source.write_text(first + source.read_text())
+    monkeypatch.setattr(loading, "load_model", None)
+    assert main(["convert", str(source), "--out", str(tmp_path / "page.html")]) == 0
+    assert '"spec":"greedy"' in (tmp_path / "page.html").read_text()
+    assert '"seed":"9"' in (tmp_path / "page-2.html").read_text()
+    assert main(["convert", str(source), "--out", str(tmp_path / "table.csv")]) == 0
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 25
+    assert main(["convert", str(source), "--out", str(tmp_path / "table.parquet")]) == 0
+    source.write_text(first[:-40])
+    capsys.readouterr()
+    assert main(["convert", str(source), "--out", str(tmp_path / "cut.csv")]) == 2
+    assert "line 2 is not whole JSON" in capsys.readouterr().err
+    assert not (tmp_path / "cut.csv").exists()
+    source.write_text("")
+    assert main(["convert", str(source), "--out", str(tmp_path / "none.html")]) == 2
