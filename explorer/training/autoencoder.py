@@ -148,7 +148,7 @@ def train(path: Path, work: Path, out: Path | None, progress: Progress = quiet) 
     training.run(progress)
     if out is not None:
         folder = out / plan.name
-        _export(training, sentences, plan, folder)
+        _export(training, sentences, plan, folder, work / plan.name / "draft")
         (folder / "training.toml").write_bytes(path.read_bytes())
         shutil.copyfile(training.curve, folder / "curve.jsonl")
         shutil.copyfile(work / SEEN, out / SEEN)
@@ -157,7 +157,10 @@ def train(path: Path, work: Path, out: Path | None, progress: Progress = quiet) 
     return f"{plan.language} {plan.name}: {training.step} steps"
 
 
-def _export(training: Training, sentences: Sentences, plan: SentencePlan, folder: Path) -> None:
+def _export(
+    training: Training, sentences: Sentences, plan: SentencePlan, folder: Path, draft: Path
+) -> None:
+    """Write a model folder, whole: its box is measured on a draft beside the checkpoint."""
     config = Config(
         language=plan.language,
         shape=plan.shape(sentences),
@@ -165,12 +168,13 @@ def _export(training: Training, sentences: Sentences, plan: SentencePlan, folder
         high=(0.0,) * plan.dimensions,
         steps=training.step,
     )
-    save_network(folder, training.model, config)
     if plan.dimensions:
-        net, _ = load_network(folder)  # the codes of the weights as they are shipped
+        save_network(draft, training.model, config)
+        net, _ = load_network(draft)  # the codes of the weights as they are shipped
         low, high = code_box(net, sentences)
         box = {"low": tuple(low.tolist()), "high": tuple(high.tolist())}
-        save_network(folder, training.model, config.model_copy(update=box))
+        config = config.model_copy(update=box)
+    save_network(folder, training.model, config)
 
 
 def code_box(

@@ -29,6 +29,7 @@ def test_every_model_has_its_plan_and_its_curve(folder):
     spoken = language(folder.parent.name)
     assert config.language == spoken.name
     assert config.shape.vocab_size == len(spoken.vocabulary) + 1
+    assert all(low < high for low, high in zip(config.low, config.high, strict=True))
     assert (folder / "training.toml").exists()
     assert (folder / "curve.jsonl").read_text().count("\n") > 50
 
