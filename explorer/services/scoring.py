@@ -25,13 +25,15 @@ _WINDOWED = re.compile(r"score:window=([1-9]\d{0,8}),stride=([1-9]\d{0,8})", re.
 
 def is_scored(decoder: str) -> bool:
     """True where a trace is of given text, and of no decoder."""
-    return decoder == SCORED or _WINDOWED.fullmatch(decoder) is not None
+    return decoder == SCORED or windows_of(decoder) is not None
 
 
 def windows_of(decoder: str) -> Windows | None:
     """The windows by which given text was read; None where it was read as one."""
     found = _WINDOWED.fullmatch(decoder)
-    return Windows(int(found[1]), int(found[2])) if found else None
+    if found is None or int(found[2]) >= int(found[1]):
+        return None
+    return Windows(int(found[1]), int(found[2]))
 
 
 def score(

@@ -16,7 +16,7 @@ from explorer.core.types import Loop, StopReason, TokenStep, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import parse
 from explorer.services.generation import make_prompt
-from explorer.services.scoring import is_scored
+from explorer.services.scoring import is_scored, windows_of
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 
 _INTERRUPTED = (StopReason.CANCELLED, StopReason.DEADLINE)
@@ -55,10 +55,7 @@ def check_model(trace: Trace, model: ModelHandle, found: Findings) -> None:
             found.notes.append(
                 f"made in {name} {getattr(said, name)}, run in {getattr(info, name)}"
             )
-    known = range(info.vocab_size)
-    for token_id in (*trace.prompt.ids, *trace.token_ids):
-        if token_id not in known:
-            raise Failed(Mismatch("tokens.id", str(token_id), f"below {info.vocab_size}"))
+    _check_ids(trace, model)
     found.checked.append("model and tokenizer")
     if trace.prompt.template == "none":
         return
@@ -69,6 +66,23 @@ def check_model(trace: Trace, model: ModelHandle, found: Findings) -> None:
         return
     _same("prompt.ids", list(trace.prompt.ids), list(wanted))
     found.checked.append("prompt")
+
+
+def _check_ids(trace: Trace, model: ModelHandle) -> None:
+    """See that the model can read the trace at all."""
+    if not trace.prompt.ids:
+        raise Failed(Mismatch("prompt.ids", "empty", "at least one id"))
+    width, context = model.info.vocab_size, model.info.context_length
+    rows = [trace.steps, *(h.steps for h in trace.hypotheses)]
+    for ids in (trace.prompt.ids, *([s.token_id for s in steps] for steps in rows)):
+        wrong = next((token_id for token_id in ids if token_id >= width), None)
+        if wrong is not None:
+            raise Failed(Mismatch("tokens.id", str(wrong), f"below {width}"))
+    windows = windows_of(trace.decoder)
+    longest = len(trace.prompt.ids) + max(len(steps) for steps in rows)
+    reads = longest if windows is None else windows.size
+    if context and reads > context:
+        raise Failed(Mismatch("tokens.id", f"{reads} tokens to read", f"at most {context}"))
 
 
 def check_texts(trace: Trace, tokenizer: Tokenizer, found: Findings) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from explorer.core import engine
-from explorer.core.errors import NumericalFailure
+from explorer.core.errors import NotCapable, NumericalFailure
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.recorder import LaneLabel, Recorder, RunFacts
@@ -116,6 +116,10 @@ def _run(
         for column in engine.generate(model, request):
             recorder.add(column)
             made, begun = column.index + 1, True
+    except NotCapable as error:
+        raise Failed(
+            Mismatch("terms.max_new_tokens", str(terms.max_new_tokens), f"less: {error.message}")
+        ) from None
     except NumericalFailure:
         pass  # the lane ended as cancelled, as it did then
     return recorder.traces()[0]

@@ -225,6 +225,12 @@ TAMPERINGS = [
     ("given", set_at("given", 3), "tokens."),
     ("control mark", lambda d: d.update(special=[5]), "special"),
     ("bytes", lambda d: d.update(bytes={"5": "e4"}), "bytes"),
+    ("ids past the model", set_at("tokens.id.6", 4000), "tokens.id"),
+    ("no prompt", lambda d: (set_at("prompt.ids", [])(d), set_at("prompt.template", "none")(d)),
+     "prompt.ids"),
+    ("longer than the context", lambda d: (set_at("prompt.ids", [5] * 9000)(d),
+     set_at("prompt.template", "none")(d)), "tokens.id"),
+    ("windows that are none", lambda d: set_at("decoder", "score:window=5,stride=9")(d), "dec"),
     ("notes", lambda d: d["tokens"].update(notes=[{"mu_bits": 3.0}] * 20), "tokens.notes"),
 ]  # fmt: skip
 
@@ -260,6 +266,8 @@ SEARCH_TAMPERINGS = [
     ("parent", set_at("tokens.parent_rows.4", lambda x: x + 1), "tokens.parent_rows"),
     ("width", lambda d: (set_at("decoder", "beam:width=2,length_penalty=1")(d), set_at(
         "noise.lane", "beam:width=2,length_penalty=1")(d)), ""),
+    ("more allowed than fits", set_at("terms.max_new_tokens", 9000), "terms.max_new_tokens"),
+    ("ids past the model", set_at("hypotheses.2.tokens.id.3", 4000), "tokens.id"),
     ("another row shown", lambda d: d.update(tokens=d["hypotheses"][1]["tokens"],
      text=d["hypotheses"][1]["text"]), "tokens"),
 ]  # fmt: skip
