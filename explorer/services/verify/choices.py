@@ -22,6 +22,7 @@ from explorer.core.types import NoteValue, TokenStep
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 
 _PROBES = 3
+_HALVINGS = 40
 _LOST = 0.02
 """Of a latent point's coordinate: past this share of an interval its digits say nothing."""
 
@@ -96,11 +97,9 @@ class Choices:
         """Look for a law within the tolerance under which the step is right."""
         tried: list[tuple[Drawn, Decoder]] = []
         for law in _nearby(view, step.token_id, self._nats):
-            twin = _snapshot(before)
-            try:
-                tried.append((_drawn(twin, law, step), twin))
-            except NumericalFailure:
-                continue
+            self._try(before, law, step, tried)
+        if not any(other.token_id == step.token_id for other, _ in tried):
+            self._steer(before, view, step, tried)
         others = tuple(other for other, _ in tried)
         # The likeliest explanation takes the token that the trace has.
         for other, twin in sorted(tried, key=lambda t: t[0].token_id != step.token_id):
@@ -116,6 +115,49 @@ class Choices:
             )
             return
         raise Failed(fault)
+
+    def _try(
+        self,
+        before: Decoder,
+        view: StepView,
+        step: TokenStep,
+        tried: list[tuple[Drawn, Decoder]],
+    ) -> Drawn | None:
+        twin = _snapshot(before)
+        try:
+            drawn = _drawn(twin, view, step)
+        except NumericalFailure:
+            return None
+        tried.append((drawn, twin))
+        return drawn
+
+    def _steer(
+        self,
+        before: Decoder,
+        view: StepView,
+        step: TokenStep,
+        tried: list[tuple[Drawn, Decoder]],
+    ) -> None:
+        """Look between the ends of the tolerance for a law that gives the token.
+
+        An unlikely token has an interval narrower than the tolerance moves it: a whole step to
+        either side passes over it. What is drawn moves one way through the vocabulary as the
+        probability before the token grows, so halving finds the place, if there is one.
+        """
+        place = _places(tried[0][1] if tried else before, view.logits.shape[-1])
+        own = int(place[step.token_id])
+        earlier = (place < own).to(view.logits.device)
+        low, high = -self._nats, self._nats
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            drawn = self._try(before, _shifted(view, earlier * middle), step, tried)
+            if drawn is None or drawn.token_id == step.token_id:
+                return
+            tried.pop()
+            if int(place[drawn.token_id]) > own:
+                low = middle
+            else:
+                high = middle
 
     def _fault(
         self, step: TokenStep, drawn: Drawn, others: tuple[Drawn, ...], found: Findings
@@ -237,14 +279,20 @@ def _nearby(view: StepView, token_id: int, nats: float) -> Iterator[StepView]:
     pairs = [(shift, torch.zeros_like(shift)) for shift in shifts]
     pairs += [(s[0].to(alone) * nats, s[1].to(alone) * nats) for s in signs]
     for first, second in pairs:
-        logits = view.logits + first
         other = view.second_logits
-        yield replace(
-            view,
-            logits=logits,
-            logprobs=log_normalise(logits),
-            second_logits=None if other is None else other + second,
-        )
+        shifted = _shifted(view, first)
+        yield replace(shifted, second_logits=None if other is None else other + second)
+
+
+def _shifted(view: StepView, by: Tensor) -> StepView:
+    logits = view.logits + by
+    return replace(view, logits=logits, logprobs=log_normalise(logits))
+
+
+def _places(decoder: Decoder, vocab: int) -> Tensor:
+    """Where each token stands in the order in which a decoder sums probabilities."""
+    order = vars(decoder).get("_order")  # a secret one, of the ITS watermark
+    return order.argsort() if isinstance(order, Tensor) else torch.arange(vocab)
 
 
 def _spread(values: list[float], centre: float) -> float:

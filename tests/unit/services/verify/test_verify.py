@@ -355,3 +355,28 @@ def test_the_command_refuses_what_it_cannot_read(command, tmp_path, traces, caps
     assert "There is no 'absent'." in capsys.readouterr().err
     assert command(path, "--model", "scripted") == 0
     assert command(path, "--tolerance", "0") == 2
+
+
+# --- choices that hang on rounding
+
+
+def tilted(tilt: float, vocab: int = 8_000) -> ScriptedModel:
+    """A wide, nearly flat law, leaning by `tilt` nats from its first token to its last."""
+    lean = [tilt * i / vocab for i in range(vocab)]
+    base = [((i * 7919) % 101) / 50 for i in range(vocab)]
+    law = [-9.0, *(a + b for a, b in zip(base, lean, strict=True))][:vocab]
+    return ScriptedModel(lambda history: law, NumberTokenizer(vocab))
+
+
+@pytest.mark.parametrize("spec", ["ancestral", "min_p:p=0.3", "its_watermark", "exp_watermark"])
+def test_a_choice_on_the_edge_of_a_narrow_interval_passes_and_is_counted(spec) -> None:
+    """Tokens of a ten-thousandth: rounding shifts the cumulative law by a good part of one."""
+    traces = generate(tilted(0.0), "5", [spec] * 2, max_new_tokens=40, seed=1)
+    borderline = 0
+    for found in verify_traces(traces, tilted(2e-4)):
+        assert found.agrees, found.mismatch.sentence
+        borderline += found.borderline
+    if spec in ("ancestral", "min_p:p=0.3"):
+        assert 1 < borderline < 40
+    for found in verify_traces(traces, tilted(0.01)):
+        assert found.mismatch is not None
