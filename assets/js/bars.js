@@ -9,7 +9,7 @@ function makeBar(law, probability, cut) {
   return [bar, make("span", { class: `gx-bar-number${cut ? " gx-cut-word" : ""}`, text })];
 }
 
-function makeBarRow(row) {
+function makeBarRow(row, onFork = null) {
   const classes = ["gx-bar-row"];
   if (row.cut) classes.push("gx-cut");
   if (row.chosen) classes.push("gx-chosen");
@@ -22,11 +22,18 @@ function makeBarRow(row) {
     piece,
     ...makeBar("p", row.p, false),
     ...makeBar("q", row.q, row.cut),
+    onFork && makeFork(row, onFork),
   );
 }
 
+/** A button that goes on with this token in place of the one that was taken. */
+function makeFork(row, onFork) {
+  const label = `Fork here with “${quotePiece(row.piece)}”`;
+  return make("button", { class: "gx-button gx-quiet gx-fork", type: "button", text: "fork", title: label, "aria-label": label, onclick: () => onFork(row.id) });
+}
+
 /** Paired bars of a token's alternatives in rank order, and what all other tokens hold. */
-function makeBars(token, limit = Infinity) {
+function makeBars(token, limit = Infinity, onFork = null) {
   const { rows, others } = alternativesOf(token);
   let shown = rows.slice(0, limit);
   const chosen = rows.find((row) => row.chosen);
@@ -53,9 +60,9 @@ function makeBars(token, limit = Infinity) {
   );
   return make(
     "div",
-    { class: "gx-bars", role: "table", "aria-label": "Alternatives under p and q" },
+    { class: onFork ? "gx-bars gx-forkable" : "gx-bars", role: "table", "aria-label": "Alternatives under p and q" },
     head,
-    ...shown.map(makeBarRow),
+    ...shown.map((row) => makeBarRow(row, onFork)),
     tail,
   );
 }

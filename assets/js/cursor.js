@@ -133,6 +133,8 @@ function listenToKeys(stage) {
       document.removeEventListener("keydown", handle, true);
       return;
     }
+    // Of several pages one is seen, and only that one listens.
+    if (stage.root.offsetParent === null) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       event.stopPropagation();

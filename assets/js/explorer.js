@@ -24,6 +24,7 @@ function mountGradio(element, { watch, props, trigger, onToken, config }) {
     // The preset in the form no longer says what the lanes are.
     onOwnLanes: () => trigger("edit"),
     onAsk: (question, onAnswer) => askStages(question, onAnswer),
+    onFork: (lane, index, token) => window.Explorer.forkRun(lane, index, token),
     onRemoved: () => prunePlot(stage),
     onToken,
     onCursor: (index) => showPlotCursor(index),

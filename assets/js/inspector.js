@@ -81,8 +81,10 @@ class Inspector {
    * @param {function(object)} onUnpin
    * @param {function(object)} onFind
    * @param {(function(object, function(object)))|null} ask asks the server; null on a saved page
+   * @param {(function(number, number, number))|null} fork goes on from a lane's token with another
    */
-  constructor(onUnpin, onFind, ask = null) {
+  constructor(onUnpin, onFind, ask = null, fork = null) {
+    this.fork = fork;
     this.onUnpin = onUnpin;
     this.onFind = onFind;
     this.ask = ask;
@@ -182,7 +184,7 @@ class Inspector {
           makeQuantities("Sampling law q", "q", LAW_Q, pin.token),
           makeNotes(pin.token),
         ),
-        makeBars(pin.token),
+        makeBars(pin.token, Infinity, this.fork && pin.place ? (id) => this.fork(pin.place.lane, pin.index, id) : null),
       ),
       this.makeStages(pin),
     );

@@ -7,7 +7,7 @@ class PointPanel {
     this.words = make("div", { "aria-live": "polite" });
     this.sliders = make("div", {});
     this.nearest = make("div", {});
-    this.root = make("section", { class: "gx-pinned", "aria-label": "Pinned point" }, this.words, this.sliders, this.nearest);
+    this.root = make("section", { class: "gx-point", "aria-label": "Pinned point" }, this.words, this.sliders, this.nearest);
     this.empty();
   }
 

@@ -12,6 +12,23 @@ Object.assign(window.Explorer, {
   mountLatent: (root, config) => {
     window.Explorer.latent = new LatentPage(root, config);
   },
+  mountTraces: (root, config) => {
+    window.Explorer.traces = new TracesPage(root, config);
+  },
+  /** Opens the run of the Compare page on the Traces page. */
+  takeRun() {
+    window.Explorer.goTo("traces");
+    whenMounted("traces", (page) => page.take());
+  },
+  forkRun(lane, index, token) {
+    window.Explorer.goTo("traces");
+    whenMounted("traces", (page) => page.takeAndFork(lane, index, token));
+  },
+  /** Goes to a page by its name. */
+  goTo(name) {
+    const tab = pageTabs().find((one) => one.textContent.trim().toLowerCase() === name);
+    if (tab) tab.click();
+  },
   /** Writes the chosen page into the address. */
   pageChosen() {
     const chosen = pageTabs().find(isChosen);
@@ -21,6 +38,12 @@ Object.assign(window.Explorer, {
     window.history.replaceState(null, "", `${pathname}${search}${name === "compare" ? "" : `#${name}`}`);
   },
 });
+
+/** A page is mounted as it is first looked at. */
+function whenMounted(name, act, until = performance.now() + 15000) {
+  if (window.Explorer[name]) act(window.Explorer[name]);
+  else if (performance.now() < until) setTimeout(() => whenMounted(name, act, until), 50);
+}
 
 /** Opens the page that the address names, as soon as the pages' names are there. */
 function openNamedPage(until = performance.now() + 15000) {

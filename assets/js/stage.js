@@ -40,7 +40,8 @@ class Stage {
     this.inspector = new Inspector(
       (pin) => this.cursor.unpin(pin.source),
       (find) => this.openFind(find),
-      this.readOnly ? null : this.options.onAsk,
+      this.options.onAsk || null,
+      this.options.onFork || null,
     );
     this.tree = new TreePanel(() => this.onTree(null));
     this.table = new MetricTable();
@@ -56,7 +57,9 @@ class Stage {
       ...(this.chart ? [this.chart.root] : []),
       this.table.root,
     );
-    document.querySelectorAll("body > .gx-card").forEach((old) => old.remove());
+    // Cards of stages that are gone: the page may hold several, and mount one anew.
+    for (const old of document.querySelectorAll("body > .gx-card")) if (!old.gxOwner.isConnected) old.remove();
+    this.card.root.gxOwner = this.root;
     this.card.attach(document.body);
     this.narrow = window.matchMedia("(max-width: 640px)");
     this.narrow.addEventListener("change", () => this.drawStrip());
@@ -309,7 +312,7 @@ class Stage {
     const reminded = this.busy && performance.now() < this.remindUntil;
     this.toolbar.showRun(this.run, { starting: this.starting, ending: this.ending, reminded });
     if (this.options.onBusy) this.options.onBusy(this.busy);
-    document.body.classList.toggle("gx-running", this.busy);
+    if (!this.readOnly) document.body.classList.toggle("gx-running", this.busy);
     this.root.classList.toggle("gx-starting", this.starting);
     this.root.setAttribute("aria-busy", this.busy ? "true" : "false");
   }

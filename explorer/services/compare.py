@@ -12,21 +12,22 @@ from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.trace_io import write_traces
 from explorer.core.trace_schema import to_entry
+from explorer.core.types import Trace
 from explorer.render.export_html import export_page
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
 from explorer.services.latent.desk import LatentDesk
-from explorer.services.latent.export import save_sample
 from explorer.services.live import FRAME_S, Frame, LiveRun
 from explorer.services.model_pool import ModelPool, ModelStatus
+from explorer.services.offered import OfferedModels
 from explorer.services.presets import EXAMPLES, PRESETS
 from explorer.services.prompt_report import PromptReport, report_on
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
-from explorer.services.stand_in import stand_in
 from explorer.services.token_stages import Asked, TokenStages
+from explorer.services.traces.desk import TraceDesk
 
 MAX_PROMPT_CHARS = 200_000
 MAX_TOP = 50
@@ -70,7 +71,9 @@ class Services:
         self._sessions = Sessions()
         self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
+        self.models = OfferedModels(settings, pool)
         self.latent = LatentDesk()
+        self.traces = TraceDesk(self.models, self._slots, self.latest_traces)
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every stage with its parameters."""
@@ -93,25 +96,6 @@ class Services:
             for e in EXAMPLES
         ]
 
-    def model_names(self) -> list[str]:
-        """Models to offer; where all are allowed, a Hub id, folder or .gguf path may be typed."""
-        allowed = self.settings.allowed_models
-        return self.pool.names() if allowed is None else list(allowed)
-
-    @property
-    def any_model(self) -> bool:
-        """True where a model may be named that is not offered."""
-        return self.settings.allowed_models is None
-
-    def _allow(self, name: str) -> None:
-        allowed = self.settings.allowed_models
-        if allowed is not None and name not in allowed:
-            raise ModelUnavailable(
-                f"The model '{name}' is not offered here.",
-                f"Choose one of: {', '.join(allowed)}. Whoever runs this page lists others in"
-                " EXPLORER_MODELS.",
-            )
-
     def model_status(self, name: str) -> ModelStatus:
         """How far a model is; returns at once."""
         return self.pool.status(name)
@@ -122,12 +106,8 @@ class Services:
         Raises:
             ModelUnavailable: for a model that is not offered here.
         """
-        self._allow(name)
+        self.models.allow(name)
         self.pool.start_loading(name)
-
-    def stand_in(self, name: str) -> str | None:
-        """The model to take where one cannot be had; None where only that one will do."""
-        return stand_in(name, self.settings)
 
     def inspect_prompt(
         self, model: str, prompt: str, template: str, max_new_tokens: int
@@ -188,7 +168,7 @@ class Services:
 
     def _check(self, request: CompareRequest) -> None:
         for name in (request.model, *second_models(request.specs)):
-            self._allow(name)
+            self.models.allow(name)
         if len(request.prompt) > MAX_PROMPT_CHARS:
             raise _too_long("The prompt", request.prompt)
         limit = self.settings.max_new_tokens
@@ -282,7 +262,7 @@ class Services:
         if len(text) > MAX_PROMPT_CHARS:
             raise _too_long("The text", text)
         name = model or self.default_model
-        self._allow(name)
+        self.models.allow(name)
         return to_entry(score(self.pool.get(name), text))
 
     def token_stages(
@@ -317,6 +297,16 @@ class Services:
         """The tab was closed."""
         self._sessions.forget(session)
         self.latent.forget(session)
+        self.traces.forget(session)
+
+    def latest_traces(self, session: str) -> tuple[Trace, ...]:
+        """What a session's latest run has made so far."""
+        result = self._sessions.latest(session)
+        return () if result is None else tuple(result.traces)
+
+    def folder(self, session: str) -> Path:
+        """A folder for what a session saves; it goes with the session."""
+        return self._sessions.folder(session)
 
     def export(self, session: str, kind: str) -> Path:
         """A file of the session's latest run.
@@ -342,18 +332,6 @@ class Services:
         else:
             path.write_text(export_page(result.ndjson), encoding="utf-8")
         return path
-
-    def export_sample(self, session: str, kind: str) -> Path:
-        """A file of what the session sampled in a latent space.
-
-        Args:
-            session: whose.
-            kind: "jsonl" or "csv".
-
-        Raises:
-            NotCapable: where nothing was sampled yet.
-        """
-        return save_sample(self.latent.sample(session), self._sessions.folder(session), kind)
 
 
 def _too_long(what: str, text: str) -> InvalidParams:

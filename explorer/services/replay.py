@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 from explorer.core.errors import ExplorerError
@@ -65,12 +65,13 @@ def _run_key(trace: Trace) -> tuple[object, ...]:
     return (trace.model, trace.tokenizer_digest, trace.prompt, trace.seed, trace.noise.coupled)
 
 
-def replay(traces: Sequence[Trace]) -> Replay:
+def replay(traces: Sequence[Trace], names: Sequence[str] = ()) -> Replay:
     """Traces of one run as the lines a page reads.
 
     Args:
         traces: at least one; all of one prompt, model and seed, or the header is that of the
             first.
+        names: what to say behind a lane's title, "" for nothing; () for no lane.
     """
     first = traces[0]
     most = max(t.terms.max_new_tokens if t.terms else len(t.steps) for t in traces)
@@ -83,7 +84,7 @@ def replay(traces: Sequence[Trace]) -> Replay:
         coupled=first.noise.coupled,
         top=max((len(s.top) for t in traces for s in t.steps), default=0),
         max_new_tokens=most,
-        lanes=tuple(_lane_header(t) for t in traces),
+        lanes=tuple(map(_lane_header, traces, [*names, *[""] * len(traces)])),
     )
     parts = [writer.header(header)]
     for lane, trace in enumerate(traces):
@@ -94,9 +95,14 @@ def replay(traces: Sequence[Trace]) -> Replay:
         rate = trace.timing.get("tokens_per_s") or None
         row = lane_metrics(trace.steps, trace.loops, trace.stop_reason, rate)
         parts += [wire.metrics_line(lane, row), wire.end_line(lane, trace.stop_reason)]
-    elapsed = max(sum(v for k, v in t.timing.items() if k.endswith("_s")) for t in traces)
+    elapsed = max(_seconds(trace) for trace in traces)
     parts.append(wire.done_line(first.seed, elapsed))
     return Replay(tuple(traces), "".join(parts), most)
+
+
+def _seconds(trace: Trace) -> float:
+    """How long a trace took; a rate (tokens_per_s) is no time."""
+    return sum(v for k, v in trace.timing.items() if k.endswith("_s") and "_per_" not in k)
 
 
 def _run_id(trace: Trace) -> str:
@@ -104,7 +110,12 @@ def _run_id(trace: Trace) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def _lane_header(trace: Trace) -> wire.LaneHeader:
+def _lane_header(trace: Trace, name: str) -> wire.LaneHeader:
+    header = _plain_header(trace)
+    return replace(header, title=f"{header.title} · {name}") if name else header
+
+
+def _plain_header(trace: Trace) -> wire.LaneHeader:
     if is_scored(trace.decoder):
         return wire.LaneHeader(trace.decoder, "given text", "", ())
     rows = max(1, len(trace.hypotheses))

@@ -32,9 +32,9 @@ class ModelBar:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.name = gr.Dropdown(
-            services.model_names(),
+            services.models.names(),
             value=services.default_model,
-            allow_custom_value=services.any_model,
+            allow_custom_value=services.models.are_any,
             show_label=False,
             container=False,
             label="Model",
@@ -64,9 +64,7 @@ class ModelBar:
             "api_visibility": "private",
         }
         self.name.input(guarded(self.start), self.name, status, api_name="choose_model", **quiet)
-        self.timer.tick(
-            guarded(self.poll), inputs, followed, api_name="poll_model", **quiet
-        )
+        self.timer.tick(guarded(self.poll), inputs, followed, api_name="poll_model", **quiet)
         gr.on(
             [prompt.change, template.change, tokens.change],
             guarded(self.inspect),
@@ -94,7 +92,7 @@ class ModelBar:
         line, follow = self._line(name)
         if follow:
             return line, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        other = self._services.stand_in(name)
+        other = self._services.models.stand_in(name)
         status = self._services.model_status(name)
         if status.state == "failed" and other is not None:
             gr.Warning(f"{status.error} Until then '{other}' stands in: a small model of stories.")

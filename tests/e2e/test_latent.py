@@ -29,7 +29,7 @@ def where(page: Page) -> Locator:
 
 def said(page: Page) -> Locator:
     """The pinned sentence."""
-    return page.locator(".gx-pinned .gx-here")
+    return page.locator(".gx-point .gx-here")
 
 
 def choose(page: Page, label: str, value: str) -> None:
@@ -60,10 +60,10 @@ def test_the_address_opens_the_page_and_the_page_names_itself(latent: Page) -> N
 
 
 def test_a_click_on_the_map_says_a_sentence_of_the_language(latent: Page) -> None:
-    expect(latent.locator(".gx-pinned")).to_contain_text("Click the map")
+    expect(latent.locator(".gx-point")).to_contain_text("Click the map")
     click_map(latent, 0.3, 0.4)
     expect(said(latent)).to_have_text(re.compile(r"^Is it "), timeout=SLOW)
-    expect(latent.locator(".gx-pinned")).to_contain_text("valid: asks")
+    expect(latent.locator(".gx-point")).to_contain_text("valid: asks")
 
 
 def test_a_slider_reads_the_point_anew(latent: Page) -> None:

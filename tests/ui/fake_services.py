@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fakes import LetterTokenizer, ScriptedModel, hashed_script
+
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.decoders.spec import parse
 from explorer.render.export_html import export_page
@@ -18,16 +20,37 @@ from explorer.render.figures import LaneSeries
 from explorer.services.catalog_view import catalog_json
 from explorer.services.compare import CompareRequest
 from explorer.services.latent.desk import LatentDesk
-from explorer.services.latent.export import save_sample
 from explorer.services.live import Frame
 from explorer.services.model_pool import ModelStatus
 from explorer.services.presets import PRESETS
 from explorer.services.prompt_report import PromptReport
 from explorer.services.settings import Settings
+from explorer.services.traces.desk import TraceDesk
 from ui.canned import HOSTILE, VOCABULARY, Canned, columns, line, title_of
 
 READY = ModelStatus(state="ready", summary="scripted · float32 · cpu · 2 cores")
 FRAME_S = 0.1
+
+
+class FakeModels:
+    """Offers one scripted model, which any name but "lost" is."""
+
+    are_any = True
+
+    def __init__(self) -> None:
+        self.model = ScriptedModel(hashed_script(LetterTokenizer().vocab_size))
+
+    def names(self) -> list[str]:
+        return ["scripted", "another"]
+
+    def stand_in(self, name: str) -> str | None:
+        return "scripted" if name == "lost" else None
+
+    def get(self, name: str) -> ScriptedModel:
+        return self.model
+
+    def ready(self, name: str) -> ScriptedModel:
+        return self.model
 
 
 @dataclass
@@ -45,13 +68,14 @@ class FakeServices:
     step_s: float = 0.02
     load_s: float = 0.0
     default_model: str = "scripted"
-    any_model: bool = True
     settings: Settings = field(default_factory=Settings)
     requests: list[CompareRequest] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.models = FakeModels()
         self.latent = LatentDesk()
+        self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())
         self._stops: dict[str, threading.Event] = {}
         self._texts: dict[str, str] = {}
         self._loading: dict[str, float] = {}
@@ -88,9 +112,6 @@ class FakeServices:
             },
         ]
 
-    def model_names(self) -> list[str]:
-        return ["scripted", "another"]
-
     def start_loading(self, name: str) -> None:
         self._loading.setdefault(name, time.monotonic())
 
@@ -112,9 +133,6 @@ class FakeServices:
                 READY, state="loading", what="Reading weights", fraction=share, summary=""
             )
         return READY
-
-    def stand_in(self, name: str) -> str | None:
-        return "scripted" if name == "lost" else None
 
     def inspect_prompt(
         self, model: str, prompt: str, template: str, max_new_tokens: int
@@ -209,8 +227,8 @@ class FakeServices:
         path.write_text(export_page(text) if kind == "html" else text, encoding="utf-8")
         return path
 
-    def export_sample(self, session: str, kind: str) -> Path:
-        return save_sample(self.latent.sample(session), Path(tempfile.mkdtemp()), kind)
+    def folder(self, session: str) -> Path:
+        return Path(tempfile.mkdtemp())
 
     def compare_traces(
         self, prompt: str, decoders: list[str], model: str, max_new_tokens: int, seed: int

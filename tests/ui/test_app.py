@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -14,7 +15,8 @@ from explorer.ui.app import build_app, launch_options
 from explorer.ui.boundary import describe_failure, error_line, guarded
 from explorer.ui.bridge import BridgeEvents
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages.compare import CompareEvents
+from explorer.ui.pages.compare import CompareEvents, _saved
+from explorer.ui.saving import SaveEvents
 from explorer.ui.security import SecurityHeaders, content_policy
 from ui.fake_services import FakeServices
 
@@ -133,7 +135,7 @@ def test_our_own_errors_pass_through() -> None:
 
 def test_saving_before_a_run_is_a_message(services: FakeServices) -> None:
     with pytest.raises(gr.Error, match="nothing to save"):
-        guarded(CompareEvents(services).save_csv)(Request())
+        guarded(SaveEvents(partial(_saved, services, "csv")).file)(Request())
 
 
 def test_a_model_that_is_not_offered_is_refused_in_the_header(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
@@ -21,6 +22,7 @@ from explorer.ui.boundary import error_line, guarded
 from explorer.ui.bridge import add_bridge
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare_form import CUSTOM, Form, build_form, make_request
+from explorer.ui.saving import wire_save
 from explorer.ui.stage import StageParts, make_stage
 
 # Requests at once over all visitors: the service has places for fewer runs, which it gives out
@@ -80,18 +82,6 @@ class CompareEvents:
         places = tuple(incoming.whole(place, "'order'", "places of stages") for place in order)
         return self._services.token_stages(session, lane, index, token_id, places)
 
-    def save_jsonl(self, request: gr.Request) -> str:
-        """The traces of the tab's latest run."""
-        return str(self._services.export(session_of(request), "jsonl"))
-
-    def save_csv(self, request: gr.Request) -> str:
-        """One row a token of the tab's latest run."""
-        return str(self._services.export(session_of(request), "csv"))
-
-    def save_html(self, request: gr.Request) -> str:
-        """The tab's latest run as a page that opens anywhere."""
-        return str(self._services.export(session_of(request), "html"))
-
 
 def session_of(request: gr.Request) -> str:
     """The tab a request comes from."""
@@ -101,7 +91,7 @@ def session_of(request: gr.Request) -> str:
 def build(services: Services, models: ModelBar) -> None:
     """Lay the page out and wire it."""
     events = CompareEvents(services)
-    form = build_form(services, partial(_build_exports, events))
+    form = build_form(services, partial(_build_exports, services))
     specs = services.presets()[DEFAULT_PRESET]
     stage = make_stage(services.catalog_json(), specs, elem_id="gx-stage")
     plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
@@ -153,23 +143,16 @@ def _wire_lanes(services: Services, form: Form, stage: gr.HTML) -> None:
         ).then(None, js=_PRESS_RUN)
 
 
-def _build_exports(events: CompareEvents) -> None:
-    exports = (
-        ("jsonl", "traces, JSONL", events.save_jsonl),
-        ("csv", "table, CSV", events.save_csv),
-        ("html", "page, HTML", events.save_html),
-    )
+def _build_exports(services: Services) -> None:
+    exports = (("jsonl", "traces, JSONL"), ("csv", "table, CSV"), ("html", "page, HTML"))
     with gr.Row(elem_id="gx-exports"):
         gr.HTML('<span class="gx-facts">Save the run:</span>', elem_classes="gx-line")
-        for kind, label, save in exports:
+        for kind, label in exports:
             button = gr.Button(label, size="sm", elem_id=f"gx-save-{kind}", min_width=0, scale=0)
-            # A click on a DownloadButton serves what it held before the click: a plain button
-            # makes the file, and only then is the hidden one pressed.
-            hidden = gr.DownloadButton(visible="hidden", elem_id=f"gx-file-{kind}")
-            button.click(
-                guarded(save),
-                outputs=hidden,
-                api_name=f"save_{kind}",
-                api_visibility="private",
-                show_progress="hidden",
-            ).success(None, js=f"() => document.querySelector('#gx-file-{kind}').click()")
+            wire_save(f"save-{kind}", button, partial(_saved, services, kind))
+        take = gr.Button("open on Traces", size="sm", elem_id="gx-take", min_width=0, scale=0)
+        take.click(None, js="() => Explorer.takeRun()")
+
+
+def _saved(services: Services, kind: str, session: str) -> Path:
+    return services.export(session, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +10,9 @@ import gradio as gr
 
 from explorer.render.page_assets import json_for_script
 from explorer.services.latent.desk import LatentDesk
-from explorer.ui.boundary import guarded
+from explorer.services.latent.export import save_sample
 from explorer.ui.bridge import add_bridge
+from explorer.ui.saving import add_hidden_save
 
 # Questions answered at once over all visitors: each is a second of one core at most.
 REQUESTS = 4
@@ -26,27 +28,8 @@ class HasLatent(Protocol):
     def latent(self) -> LatentDesk:
         """Answers the page's questions."""
 
-    def export_sample(self, session: str, kind: str) -> Path:
-        """A file of the tab's latest sample."""
-
-
-class LatentEvents:
-    """What the page's buttons call; methods, because Gradio reads a request from a typed argument.
-
-    Args:
-        services: everything below the page.
-    """
-
-    def __init__(self, services: HasLatent) -> None:
-        self._services = services
-
-    def save_jsonl(self, request: gr.Request) -> str:
-        """The sample as traces."""
-        return str(self._services.export_sample(request.session_hash or "", "jsonl"))
-
-    def save_csv(self, request: gr.Request) -> str:
-        """One row a point of the sample."""
-        return str(self._services.export_sample(request.session_hash or "", "csv"))
+    def folder(self, session: str) -> Path:
+        """A folder for a tab's files."""
 
 
 def build(services: HasLatent) -> None:
@@ -59,15 +42,9 @@ def build(services: HasLatent) -> None:
         elem_id="gx-latent",
     )
     add_bridge("latent", services.latent.answer, requests=REQUESTS)
-    events = LatentEvents(services)
-    for kind, save in (("jsonl", events.save_jsonl), ("csv", events.save_csv)):
-        # Pressed by the script; the file is made first, and only then fetched.
-        button = gr.Button(visible="hidden", elem_id=f"gx-latent-save-{kind}")
-        hidden = gr.DownloadButton(visible="hidden", elem_id=f"gx-latent-file-{kind}")
-        button.click(
-            guarded(save),
-            outputs=hidden,
-            api_name=f"save_sample_{kind}",
-            api_visibility="private",
-            show_progress="hidden",
-        ).success(None, js=f"() => document.querySelector('#gx-latent-file-{kind}').click()")
+    for kind in ("jsonl", "csv"):
+        add_hidden_save(f"latent-save-{kind}", partial(_save, services, kind))
+
+
+def _save(services: HasLatent, kind: str, session: str) -> Path:
+    return save_sample(services.latent.sample(session), services.folder(session), kind)

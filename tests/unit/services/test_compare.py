@@ -230,7 +230,7 @@ def test_a_visitor_of_a_public_page_cannot_name_a_path(name: str) -> None:
     with pytest.raises(ModelUnavailable, match="not offered here"):
         next(services.compare_traces("abc", [amateur], "", 5, 1))
     assert services.model_status(name).state == "absent", "it began to load"
-    assert name not in services.model_names()
+    assert name not in services.models.names()
     assert list(services.run("tab", request(max_new_tokens=2)))
 
 
@@ -247,12 +247,12 @@ def test_a_second_model_comes_from_the_pool() -> None:
 
 def test_the_owner_lists_what_a_public_page_loads() -> None:
     services = public(models=("other", "org/any"))
-    assert services.model_names() == ["scripted", "other", "org/any"]
+    assert services.models.names() == ["scripted", "other", "org/any"]
     services.start_loading("org/any")
     with pytest.raises(ModelUnavailable):
         services.start_loading("smollm2-135m")
-    assert public(models=("*",)).any_model
-    assert services_with(slow_model(0)).any_model
+    assert public(models=("*",)).models.are_any
+    assert services_with(slow_model(0)).models.are_any
 
 
 def test_a_speed_means_the_same_in_trace_and_page_and_a_scored_text_has_none() -> None:

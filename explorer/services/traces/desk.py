@@ -1,0 +1,385 @@
+"""The Traces page's questions: open, show, fork, name, prune, undo, verify, where lanes part."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from explorer.core.errors import ExplorerError, InvalidParams, NotCapable
+from explorer.core.handle import ModelHandle
+from explorer.core.trace_io import read_traces
+from explorer.core.types import Trace
+from explorer.decoders.spec import parse
+from explorer.services import checks
+from explorer.services.branches import Branch, History, Tree
+from explorer.services.divergence import parting
+from explorer.services.forks import ForkOptions, Way, fork_runs
+from explorer.services.replay import MAX_LANES, replay
+from explorer.services.token_stages import Asked, TokenStages
+from explorer.services.traces.jobs import Job
+from explorer.services.verify.files import verify_traces
+
+MOST_TRACES = 200
+MOST_TOKENS = 200_000
+MOST_SESSIONS = 100
+MOST_FORK_TOKENS = 2_048
+WAIT_S = 0.5
+
+
+class Models(Protocol):
+    """Where a trace's model comes from."""
+
+    def get(self, name: str) -> ModelHandle:
+        """The model, loaded if need be; refuses one that is not offered here."""
+
+    def ready(self, name: str) -> ModelHandle | None:
+        """The model where it is in memory."""
+
+
+@dataclass
+class _Tab:
+    """What one tab has on the page."""
+
+    session: str
+    history: History = field(default_factory=History)
+    shown: tuple[str, ...] = ()
+    name: str = ""
+    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    job: Job | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def tree(self) -> Tree:
+        return self.history.tree
+
+
+class TraceDesk:
+    """Answers what the page asks; threads may share one.
+
+    Args:
+        models: where a trace's model comes from.
+        places: runs at once over all visitors.
+        latest: the traces of a session's latest run on the Compare page.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        places: threading.BoundedSemaphore,
+        latest: Callable[[str], Sequence[Trace]],
+    ) -> None:
+        self._models, self._places, self._latest = models, places, latest
+        self._lock = threading.Lock()
+        self._tabs: OrderedDict[str, _Tab] = OrderedDict()
+        self._stages = TokenStages()
+
+    def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one question; its `ask` says which (docs/wire.md, "traces").
+
+        Raises:
+            ExplorerError: for a question that cannot be answered.
+        """
+        tab = self._tab(session)
+        kind = asked.get("ask")
+        if not isinstance(kind, str) or kind not in _ANSWERS:
+            raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
+        return _ANSWERS[kind](self, tab, asked)
+
+    def open_file(self, session: str, path: Path) -> None:
+        """Put the traces of a file on the page, in place of what was there; undo brings it back.
+
+        Raises:
+            TraceFormatError: naming the line that is no trace; whole traces before it are shown.
+            InvalidParams: for a file with more traces or tokens than a page can hold.
+        """
+        found: list[Trace] = []
+        fault: ExplorerError | None = None
+        tokens = 0
+        try:
+            for trace in read_traces(path):
+                tokens += len(trace.steps)
+                if len(found) == MOST_TRACES or tokens > MOST_TOKENS:
+                    fault = InvalidParams(
+                        f"This file has more than {MOST_TRACES} traces or {MOST_TOKENS:,} tokens:"
+                        f" the first {len(found)} traces are shown.",
+                        "Read all of it from Python, or verify it on the command line.",
+                    )
+                    break
+                found.append(trace)
+        except ExplorerError as error:
+            fault = error
+        if found:
+            self.put(session, found, path.name)
+        if fault is not None:
+            raise fault
+        if not found:
+            raise InvalidParams("This file holds no trace.", "Save one from the Compare page.")
+
+    def put(self, session: str, traces: Sequence[Trace], name: str) -> None:
+        """Put traces on the page, in place of what was there."""
+        tab = self._tab(session)
+        with tab.lock:
+            tab.history.do(Tree(made=tab.tree.made).with_roots(traces))
+            tab.name, tab.findings = name, {}
+            tab.shown = _of_one_run(tab.tree, tab.tree.branches[0].id)
+
+    def traces(self, session: str) -> tuple[Trace, ...]:
+        """All branches of a tab, for saving.
+
+        Raises:
+            NotCapable: where there is none.
+        """
+        branches = self._tab(session).tree.branches
+        if not branches:
+            raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
+        return tuple(branch.trace for branch in branches)
+
+    def shown_lines(self, session: str) -> str:
+        """The wire's lines of what is shown, for an exported page.
+
+        Raises:
+            NotCapable: where nothing is shown.
+        """
+        tab = self._tab(session)
+        if not tab.shown:
+            raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
+        return _lines([tab.tree[i] for i in tab.shown])
+
+    def forget(self, session: str) -> None:
+        """The tab was closed."""
+        with self._lock:
+            tab = self._tabs.pop(session, None)
+        if tab is not None and tab.job is not None:
+            tab.job.cancel.set()
+
+    def _tab(self, session: str) -> _Tab:
+        with self._lock:
+            tab = self._tabs.setdefault(session, _Tab(session))
+            self._tabs.move_to_end(session)
+            while len(self._tabs) > MOST_SESSIONS:
+                self._tabs.popitem(last=False)
+            return tab
+
+    # What may be asked.
+
+    def _state(self, tab: _Tab, _asked: Mapping[str, Any]) -> dict[str, Any]:
+        with tab.lock:
+            shown = [tab.tree[i] for i in tab.shown]
+            return {
+                "name": tab.name,
+                "branches": [
+                    {**row, "finding": tab.findings.get(str(row["id"])), "run": _run_of(b.trace)}
+                    for row, b in zip(tab.tree.outline(), tab.tree.branches, strict=True)
+                ],
+                "shown": list(tab.shown),
+                "can_undo": tab.history.can_undo,
+                "can_redo": tab.history.can_redo,
+                "ndjson": _lines(shown),
+            }
+
+    def _take(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        traces = [trace for trace in self._latest(tab.session) if trace.steps]
+        if not traces:
+            raise NotCapable("There is no run to take yet.", "Run a prompt on the Compare page.")
+        self.put(tab.session, traces, "the latest run")
+        return self._state(tab, asked)
+
+    def _show(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = asked.get("branches")
+        if not isinstance(wanted, list) or not all(isinstance(i, str) for i in wanted):
+            raise InvalidParams(f"'branches' is {checks.shown(wanted)}.", "Name branches.")
+        if len(wanted) > MAX_LANES:
+            raise InvalidParams(
+                f"{len(wanted)} lanes do not fit beside each other.", f"Show at most {MAX_LANES}."
+            )
+        with tab.lock:
+            chosen = [tab.tree[i] for i in dict.fromkeys(wanted)]
+            if len({_run_of(b.trace) for b in chosen}) > 1:
+                raise InvalidParams(
+                    "These lanes follow different prompts or models.", "Show lanes of one run."
+                )
+            tab.shown = tuple(b.id for b in chosen)
+        return self._state(tab, asked)
+
+    def _run(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        with tab.lock:
+            tab.shown = _of_one_run(tab.tree, _text(asked, "branch"))
+        return self._state(tab, asked)
+
+    def _edit(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        kind = asked["ask"]
+        with tab.lock:
+            if kind == "rename":
+                tab.history.do(tab.tree.renamed(_text(asked, "branch"), _text(asked, "text")))
+            elif kind == "annotate":
+                tab.history.do(tab.tree.annotated(_text(asked, "branch"), _text(asked, "text")))
+            elif kind == "prune":
+                tab.history.do(tab.tree.pruned(_text(asked, "branch")))
+            elif kind == "undo":
+                tab.history.undo()
+            else:
+                tab.history.redo()
+            here = {b.id for b in tab.tree.branches}
+            tab.shown = tuple(i for i in tab.shown if i in here)
+            if not tab.shown and tab.tree.branches:
+                tab.shown = _of_one_run(tab.tree, tab.tree.branches[0].id)
+        return self._state(tab, asked)
+
+    def _fork(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        branch = tab.tree[_text(asked, "branch")]
+        at = checks.whole("at", asked.get("at"), 0, len(branch.trace.steps))
+        count = checks.whole("count", asked.get("count", 1), 1, MAX_LANES)
+        tokens = checks.whole("tokens", asked.get("tokens", 64), 1, MOST_FORK_TOKENS)
+        token = asked.get("token")
+        forced = () if token is None else (checks.whole("token", token, 0),)
+        way = Way(forced, _text(asked, "text"), _text(asked, "decoder"), count)
+        if way.decoder:
+            parse(way.decoder)
+
+        def work(job: Job) -> None:
+            job.report(f"Loading {branch.trace.model.id}")
+            model = self._models.get(branch.trace.model.id)
+            known = tuple(b.trace for b in tab.tree.branches)
+            options = ForkOptions(tokens, known, job.cancel)
+            made: list[Trace] = []
+            with self._place(job):
+                for run in fork_runs(model, branch.trace, at, [way], options):
+                    for column in run.columns():
+                        job.report(f"token {column.index + 1 - at} of {tokens} at most")
+                    made += run.traces()
+            with tab.lock:
+                before = {b.id for b in tab.tree.branches}
+                tab.history.do(tab.tree.with_forks(branch.id, at, made))
+                new = [b.id for b in tab.tree.branches if b.id not in before]
+                beside = [i for i in tab.shown if i != branch.id]
+                room = MAX_LANES - 1 - len(new)
+                tab.shown = (branch.id, *new, *beside[: max(0, room)])[:MAX_LANES]
+
+        return self._begin(tab, "Writing", work)
+
+    def _verify(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        branches = tab.tree.branches
+        if not branches:
+            raise NotCapable("There is nothing to verify yet.", "Open a file, or take a run.")
+
+        def work(job: Job) -> None:
+            done = 0
+            by_model: dict[str, list[Any]] = {}
+            for branch in branches:
+                by_model.setdefault(branch.trace.model.id, []).append(branch)
+            for name, group in by_model.items():
+                job.report(f"Loading {name}", done / len(branches))
+                model = self._models.get(name)
+                with self._place(job):
+                    checked = verify_traces([b.trace for b in group], model, load=self._models.get)
+                    for branch, found in zip(group, checked, strict=True):
+                        done += 1
+                        tab.findings[branch.id] = found.as_data()
+                        job.report(f"{done} of {len(branches)} lanes", done / len(branches))
+                        if job.cancel.is_set():
+                            return
+
+        return self._begin(tab, "Verifying", work)
+
+    def _begin(self, tab: _Tab, what: str, work: Callable[[Job], None]) -> dict[str, Any]:
+        with tab.lock:
+            if tab.job is not None and not tab.job.done:
+                raise NotCapable(f"{tab.job.what} is under way.", "Wait for it, or stop it.")
+            tab.job = Job(what).start(work)
+            return tab.job.as_data()
+
+    @contextmanager
+    def _place(self, job: Job) -> Iterator[None]:
+        """One of the places for runs, waited for."""
+        while not self._places.acquire(timeout=WAIT_S):
+            job.report("waiting for a place")
+            if job.cancel.is_set():
+                raise NotCapable("Stopped before it began.", "Try again.")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def _job(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        job = tab.job
+        if job is None or job.number != asked.get("job"):
+            raise NotCapable("This work is not kept any more.", "Begin it again.")
+        if asked.get("stop"):
+            job.cancel.set()
+        if not job.done:
+            return job.as_data()
+        if job.error is not None:
+            raise job.error
+        return {**job.as_data(), **self._state(tab, asked)}
+
+    def _part(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        a, b = tab.tree[_text(asked, "one")].trace, tab.tree[_text(asked, "other")].trace
+        model = self._models.ready(a.model.id)
+        if model is not None and {a.model.digest, b.model.digest} != {model.info.digest}:
+            model = None
+        found = parting(a, b, model)
+        return {"parting": None if found is None else found.as_data({**a.pieces, **b.pieces})}
+
+    def _stages_of(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        trace = tab.tree[_text(asked, "branch")].trace
+        index = checks.whole("index", asked.get("index"), 0, len(trace.steps) - 1)
+        order = asked.get("order")
+        if not isinstance(order, list):
+            raise InvalidParams(f"'order' is {checks.shown(order)}.", "Give a list.")
+        places = tuple(checks.whole("order", place, 0) for place in order)
+        model = self._models.ready(trace.model.id)
+        if model is not None and model.info.digest != trace.model.digest:
+            model = None
+        most = trace.terms.max_new_tokens if trace.terms else len(trace.steps)
+        return dict(self._stages.rows(Asked(trace, index, places, most), model))
+
+
+def _text(asked: Mapping[str, Any], name: str, most: int = 20_000) -> str:
+    value = asked.get(name, "")
+    if not isinstance(value, str) or len(value) > most:
+        raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a short text.")
+    return value
+
+
+def _lines(branches: Sequence[Branch]) -> str:
+    """The wire's lines of some branches; a fork says from where."""
+    if not branches:
+        return ""
+    names = [branch.name if branch.parent else "" for branch in branches]
+    return replay([branch.trace for branch in branches], names).ndjson
+
+
+def _run_of(trace: Trace) -> str:
+    """What lanes must share to stand beside each other."""
+    return f"{trace.model.digest or trace.model.id} {hash(trace.prompt.ids)}"
+
+
+def _of_one_run(tree: Tree, branch_id: str) -> tuple[str, ...]:
+    """The branches that can stand beside one, in order, at most a page of them."""
+    run = _run_of(tree[branch_id].trace)
+    found = [b.id for b in tree.branches if _run_of(b.trace) == run]
+    first = found.index(branch_id) // MAX_LANES * MAX_LANES
+    return tuple(found[first : first + MAX_LANES])
+
+
+_ANSWERS: dict[str, Callable[[TraceDesk, _Tab, Mapping[str, Any]], dict[str, Any]]] = {
+    "state": TraceDesk._state,
+    "take": TraceDesk._take,
+    "show": TraceDesk._show,
+    "run": TraceDesk._run,
+    "rename": TraceDesk._edit,
+    "annotate": TraceDesk._edit,
+    "prune": TraceDesk._edit,
+    "undo": TraceDesk._edit,
+    "redo": TraceDesk._edit,
+    "fork": TraceDesk._fork,
+    "verify": TraceDesk._verify,
+    "job": TraceDesk._job,
+    "part": TraceDesk._part,
+    "stages": TraceDesk._stages_of,
+}

@@ -1,0 +1,73 @@
+"""Work that takes longer than a click: in a thread, asked after, and ended when told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from explorer.core.errors import ExplorerError
+
+LOG = logging.getLogger("explorer")
+
+Work = Callable[["Job"], None]
+
+
+@dataclass
+class Job:
+    """One piece of work.
+
+    Attributes:
+        what: in words, for the page.
+        number: names it.
+        cancel: set to end it.
+        said: how far it is, in words.
+        fraction: how far it is, 0 to 1; None where that is unknown.
+        done: it has ended, one way or another.
+        error: what went wrong; None where nothing did.
+    """
+
+    what: str
+    number: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    cancel: threading.Event = field(default_factory=threading.Event)
+    said: str = ""
+    fraction: float | None = None
+    done: bool = False
+    error: ExplorerError | None = None
+
+    def start(self, work: Work) -> Job:
+        """Begin in a thread."""
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        return self
+
+    def report(self, said: str, fraction: float | None = None) -> None:
+        """Say how far it is."""
+        self.said, self.fraction = said, fraction
+
+    def _run(self, work: Work) -> None:
+        try:
+            work(self)
+        except ExplorerError as error:
+            self.error = error
+        except Exception:
+            incident = uuid.uuid4().hex[:8]
+            LOG.exception("incident %s", incident)
+            self.error = ExplorerError(
+                f"Something failed that should not have (incident {incident}).",
+                "Try again; if it stays, report this number: the server's log has the details.",
+            )
+        finally:
+            self.done = True
+
+    def as_data(self) -> dict[str, object]:
+        """For the page."""
+        return {
+            "job": self.number,
+            "what": self.what,
+            "said": self.said,
+            "fraction": self.fraction,
+            "done": self.done,
+            "stopped": self.cancel.is_set(),
+        }

@@ -1,0 +1,180 @@
+"""The Traces page: drop a file, fork it, undo, verify, and see where lanes part."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from ui.fake_services import FakeServices
+
+from explorer import generate, write_traces
+
+OpenPage = Callable[..., Page]
+SLOW = 30_000
+SPECS = ["greedy", "nucleus:p=0.9", "beam:width=3"]
+
+
+@pytest.fixture(scope="module")
+def trace_file(services: FakeServices, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "mine.jsonl"
+    model = services.models.model
+    write_traces(path, generate(model, "abc", decoders=SPECS, max_new_tokens=20, seed=3))
+    return path
+
+
+@pytest.fixture
+def bench(open_page: OpenPage, url: str, trace_file: Path) -> Page:
+    """The page with the file on it."""
+    page = open_page(f"{url}#traces", wait=False)
+    drop(page, trace_file)
+    expect(page.locator(".gx-traces .gx-lane")).to_have_count(3, timeout=SLOW)
+    return page
+
+
+def drop(page: Page, path: Path) -> None:
+    page.wait_for_selector("#gx-traces-file input[type=file]", state="attached", timeout=SLOW)
+    page.set_input_files("#gx-traces-file input[type=file]", path)
+
+
+def token(page: Page, lane: int, index: int) -> None:
+    page.locator(".gx-traces .gx-lane").nth(lane).locator(f'.gx-token[data-i="{index}"]').click()
+
+
+def test_an_empty_page_says_what_it_is_for(open_page: OpenPage, url: str) -> None:
+    page = open_page(f"{url}#traces", wait=False)
+    expect(page.locator(".gx-traces")).to_contain_text("Open a trace file", timeout=SLOW)
+    page.get_by_role("button", name="Take the latest run").click()
+    expect(page.locator(".gx-traces .gx-problem")).to_contain_text("no run to take")
+
+
+def test_a_dropped_file_shows_lanes_plot_and_table(bench: Page) -> None:
+    expect(bench.locator(".gx-branch")).to_have_count(3)
+    expect(bench.locator(".gx-traces .gx-chart-line")).to_have_count(6)
+    expect(bench.locator(".gx-traces .gx-metrics tbody tr")).to_have_count(3)
+    token(bench, 1, 4)
+    expect(bench.locator(".gx-traces .gx-pin-where")).to_contain_text("token 4")
+
+
+def test_a_fork_grows_from_an_alternative_and_undo_takes_it_back(bench: Page) -> None:
+    token(bench, 1, 5)
+    bench.locator(".gx-traces .gx-fork").nth(3).click()
+    expect(bench.locator(".gx-branch")).to_have_count(4, timeout=SLOW)
+    forked = bench.locator('.gx-branch[data-id="b4"]')
+    expect(forked).to_contain_text("from token 5")
+    lanes = bench.locator(".gx-traces .gx-lane")
+    old, new = (lanes.nth(k).locator(".gx-token") for k in (0, 1))
+    expect(lanes.nth(1)).to_contain_text("at 5")
+    assert old.all_inner_texts()[:5] == new.all_inner_texts()[:5]
+    assert old.nth(5).inner_text() != new.nth(5).inner_text()
+    bench.get_by_role("button", name="Undo").click()
+    expect(bench.locator(".gx-branch")).to_have_count(3)
+    bench.get_by_role("button", name="Redo").click()
+    expect(bench.locator(".gx-branch")).to_have_count(4)
+    forked.get_by_role("button", name="Prune").click()
+    expect(bench.locator(".gx-branch")).to_have_count(3)
+
+
+def test_several_continuations_under_another_method(bench: Page) -> None:
+    token(bench, 0, 3)
+    form = bench.locator(".gx-bench")
+    form.get_by_label("with the method").fill("temperature:temperature=2")
+    form.get_by_label("continuations").fill("3")
+    form.get_by_label("tokens").fill("6")
+    form.get_by_role("button", name="Fork").click()
+    expect(bench.locator(".gx-branch")).to_have_count(6, timeout=SLOW)
+    texts = bench.locator(".gx-branch-text").all_inner_texts()
+    assert len(set(texts)) == 6
+    form.get_by_label("with the method").fill("nuclius")
+    form.get_by_role("button", name="Fork").click()
+    expect(bench.locator(".gx-traces .gx-problem")).to_contain_text("nucleus")
+
+
+def test_names_and_notes_stay(bench: Page) -> None:
+    name = bench.locator(".gx-branch-name").first
+    name.fill("the plain one")
+    name.press("Tab")
+    bench.locator(".gx-branch-note").first.fill("see class 3")
+    bench.locator(".gx-branch-note").first.press("Tab")
+    bench.get_by_role("button", name="Undo").click()
+    expect(bench.locator(".gx-branch-note").first).to_have_value("")
+    expect(bench.locator(".gx-branch-name").first).to_have_value("the plain one")
+
+
+def test_verify_says_that_all_agrees(bench: Page) -> None:
+    bench.get_by_role("button", name="Verify").click()
+    expect(bench.locator(".gx-finding").first).to_contain_text("agrees", timeout=SLOW)
+    expect(bench.locator(".gx-traces .gx-row").nth(1)).to_contain_text("checked agrees: 3 lanes")
+
+
+def test_verify_finds_what_was_changed(
+    open_page: OpenPage, url: str, trace_file: Path, tmp_path: Path
+) -> None:
+    entries = [json.loads(line) for line in trace_file.read_text("utf-8").splitlines()]
+    entries[1]["tokens"]["surprisal"][7] += 0.5
+    forged = tmp_path / "forged.jsonl"
+    forged.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+    page = open_page(f"{url}#traces", wait=False)
+    drop(page, forged)
+    expect(page.locator(".gx-branch")).to_have_count(3, timeout=SLOW)
+    page.get_by_role("button", name="Verify").click()
+    wrong = page.locator(".gx-finding.gx-bad")
+    expect(wrong).to_contain_text("token 7", timeout=SLOW)
+    expect(wrong).to_contain_text("surprisal")
+    expect(page.locator(".gx-traces .gx-problem")).to_contain_text("1 lane of 3 do not agree")
+
+
+def test_where_two_lanes_part(bench: Page) -> None:
+    bench.locator(".gx-bench").get_by_role("button", name="Compare").click()
+    out = bench.locator(".gx-bench")
+    expect(out).to_contain_text(re.compile(r"They part at token \d+"), timeout=SLOW)
+    expect(out).to_contain_text("KL(first ‖ second)")
+    expect(out).to_contain_text("computed with the model")
+    expect(bench.locator(".gx-traces .gx-pin")).to_have_count(2)
+
+
+def test_a_file_that_is_cut_shows_its_whole_traces_and_says_where(
+    open_page: OpenPage, url: str, trace_file: Path, tmp_path: Path
+) -> None:
+    whole = trace_file.read_text("utf-8")
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text(whole[: int(len(whole) * 0.8)], "utf-8")
+    page = open_page(f"{url}#traces", wait=False)
+    drop(page, cut)
+    expect(page.get_by_text(re.compile("line 3"))).to_be_visible(timeout=SLOW)
+    expect(page.locator(".gx-branch")).to_have_count(2, timeout=SLOW)
+
+
+def test_branches_are_saved_and_open_again(bench: Page, tmp_path: Path) -> None:
+    token(bench, 0, 2)
+    bench.locator(".gx-traces .gx-fork").nth(2).click()
+    expect(bench.locator(".gx-branch")).to_have_count(4, timeout=SLOW)
+    with bench.expect_download(timeout=SLOW) as download:
+        bench.get_by_role("button", name="Save traces").click()
+    path = tmp_path / "again.jsonl"
+    download.value.save_as(path)
+    assert len(path.read_text("utf-8").splitlines()) == 4
+    with bench.expect_download(timeout=SLOW) as download:
+        bench.get_by_role("button", name="Save page").click()
+    page = tmp_path / "page.html"
+    download.value.save_as(page)
+    assert page.stat().st_size < 3_000_000
+    drop(bench, path)
+    expect(bench.locator(".gx-branch")).to_have_count(4, timeout=SLOW)
+
+
+def test_keys_move_the_pin_of_the_page_that_is_seen(bench: Page) -> None:
+    token(bench, 0, 3)
+    bench.keyboard.press("ArrowRight")
+    expect(bench.locator(".gx-traces .gx-pin-where").first).to_contain_text("token 4")
+    assert bench.evaluate("Explorer.stage ? Explorer.stage.cursor.pins.length : 0") == 0
+
+
+def test_the_page_holds_traces_on_a_phone(open_page: OpenPage, url: str, trace_file: Path) -> None:
+    page = open_page(f"{url}#traces", wait=False, viewport={"width": 390, "height": 844})
+    drop(page, trace_file)
+    expect(page.locator(".gx-branch")).to_have_count(3, timeout=SLOW)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
