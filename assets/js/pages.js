@@ -12,6 +12,9 @@ Object.assign(window.Explorer, {
   mountLatent: (root, config) => {
     window.Explorer.latent = new LatentPage(root, config);
   },
+  mountScore: (root, config) => {
+    window.Explorer.score = new ScorePage(root, config);
+  },
   mountTraces: (root, config) => {
     window.Explorer.traces = new TracesPage(root, config);
   },

@@ -17,7 +17,8 @@ def escape(text: str) -> str:
 
 def status_ready(summary: str) -> str:
     """A model that can be asked."""
-    return f'<span class="gx-status" data-state="ready">{escape(summary)}</span>'
+    words = escape(summary)
+    return f'<span class="gx-status" data-state="ready" title="{words}">{words}</span>'
 
 
 def status_loading(what: str, fraction: float | None) -> str:

@@ -50,6 +50,7 @@ PAGE_SCRIPTS = (
     "latent_trip",
     "latent_point",
     "latent_page",
+    "score_page",
     "traces_page",
     "pages",
 )

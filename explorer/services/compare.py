@@ -23,6 +23,7 @@ from explorer.services.model_pool import ModelPool, ModelStatus
 from explorer.services.offered import OfferedModels
 from explorer.services.presets import EXAMPLES, PRESETS
 from explorer.services.prompt_report import PromptReport, report_on
+from explorer.services.score_desk import ScoreDesk
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
@@ -73,6 +74,7 @@ class Services:
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
         self.models = OfferedModels(settings, pool)
         self.latent = LatentDesk()
+        self.scores = ScoreDesk(self.models, self._slots)
         self.traces = TraceDesk(self.models, self._slots, self.latest_traces)
 
     def catalog_json(self) -> list[dict[str, object]]:
@@ -297,6 +299,7 @@ class Services:
         """The tab was closed."""
         self._sessions.forget(session)
         self.latent.forget(session)
+        self.scores.forget(session)
         self.traces.forget(session)
 
     def latest_traces(self, session: str) -> tuple[Trace, ...]:

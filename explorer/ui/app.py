@@ -13,7 +13,7 @@ from explorer.services.compare import Services
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages import compare, latent, traces
+from explorer.ui.pages import compare, latent, score, traces
 from explorer.ui.security import SecurityHeaders
 from explorer.ui.theme import make_theme
 
@@ -49,6 +49,8 @@ def build_app(services: Services) -> gr.Blocks:
                 compare.build(services, models)
             with gr.Tab("Latent", id="latent"):
                 latent.build(services)
+            with gr.Tab("Score", id="score"):
+                score.build(services)
             with gr.Tab("Traces", id="traces"):
                 traces.build(services)
         # The address names the page, so that a link leads to it.
@@ -78,7 +80,7 @@ def launch_options() -> dict[str, Any]:
     on_space = bool(os.environ.get("SPACE_ID"))
     return {
         "theme": make_theme(),
-        "head": f"<style>{page_styles('app', 'latent', 'traces')}</style>",
+        "head": f"<style>{page_styles('app', 'latent', 'score', 'traces')}</style>",
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": [],
         "run_history": False,

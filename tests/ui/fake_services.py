@@ -24,6 +24,7 @@ from explorer.services.live import Frame
 from explorer.services.model_pool import ModelStatus
 from explorer.services.presets import PRESETS
 from explorer.services.prompt_report import PromptReport
+from explorer.services.score_desk import ScoreDesk
 from explorer.services.settings import Settings
 from explorer.services.traces.desk import TraceDesk
 from ui.canned import HOSTILE, VOCABULARY, Canned, columns, line, title_of
@@ -45,6 +46,9 @@ class FakeModels:
 
     def stand_in(self, name: str) -> str | None:
         return "scripted" if name == "lost" else None
+
+    def allow(self, name: str) -> None:
+        """Any model may be asked for."""
 
     def get(self, name: str) -> ScriptedModel:
         return self.model
@@ -75,6 +79,7 @@ class FakeServices:
     def __post_init__(self) -> None:
         self.models = FakeModels()
         self.latent = LatentDesk()
+        self.scores = ScoreDesk(self.models, threading.BoundedSemaphore(4))
         self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())
         self._stops: dict[str, threading.Event] = {}
         self._texts: dict[str, str] = {}

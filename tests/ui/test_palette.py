@@ -70,7 +70,7 @@ def test_style_sheets_name_no_colour_of_their_own(sheet: object) -> None:
 
 
 def test_every_colour_variable_in_use_is_defined() -> None:
-    styles = page_styles("app", "latent", "traces") + page_styles("export")
+    styles = page_styles("app", "latent", "score", "traces") + page_styles("export")
     script = "".join(p.read_text(encoding="utf-8") for p in (ASSETS / "js").glob("*.js"))
     used = set(re.findall(r"var\((--gx-[\w-]+)", styles)) - SET_BY_SCRIPT
     defined = set(re.findall(r"(--gx-[\w-]+):", styles))
