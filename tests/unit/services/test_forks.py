@@ -115,7 +115,7 @@ def test_forks_of_forks_and_of_searches_and_of_given_text(model, trace) -> None:
     (third,) = fork(model, beam, 5, token_id=3)
     text = score(model, "hello")
     (fourth,) = fork(model, text, 3, decoder="top_k:k=3", tokens=5)
-    assert fourth.text.startswith("hel")
+    assert fourth.text[:3] == "hello"[:3]
     proven([second, third, fourth], model)
     with pytest.raises(InvalidParams, match="made by no decoder"):
         fork(model, text, 3)

@@ -97,7 +97,7 @@ GOOD = encode_link(LinkState(prompt="abc", seed=4))
         (packed(b"\xff\xfe"), "damaged"),
         (packed(b'{"prompt":'), "damaged"),
         (packed([]), "damaged"),
-        (packed({"promt": "x"}), "promt: Extra inputs"),
+        (packed({"prompts": "x"}), "prompts: Extra inputs"),
         (packed({"prompt": 5}), "prompt: Input should be a valid string"),
         (packed({"seed": "4"}), "seed: Input should be a valid integer"),
         (packed({"seed": 2**300}), "seed: "),

@@ -211,7 +211,7 @@ TAMPERINGS = [
     ("model digest", set_at("model.digest", "sha256:" + "1" * 64), "model.digest"),
     ("tokenizer digest", set_at("tokenizer.digest", "sha256:0"), "tokenizer.digest"),
     ("width of the model", set_at("model.vocab_size", 99), "model.vocab_size"),
-    ("prompt text", set_at("prompt.text", "abd"), "prompt.ids"),
+    ("prompt text", set_at("prompt.text", "abe"), "prompt.ids"),
     ("prompt ids", set_at("prompt.ids.0", 9), "prompt.ids"),
     ("template", set_at("prompt.template", "chat"), "prompt.ids"),
     ("prompt without text", lambda d: (set_at("prompt.template", "none")(d),
