@@ -7,7 +7,10 @@ const pageTabs = () => [
 
 const isChosen = (tab) => tab.getAttribute("aria-selected") === "true" || tab.classList.contains("selected");
 
+const share = new Share();
+
 Object.assign(window.Explorer, {
+  share,
   bridge: bridgeOf,
   mountLatent: (root, config) => {
     window.Explorer.latent = new LatentPage(root, config);
@@ -51,7 +54,7 @@ function whenMounted(name, act, until = performance.now() + 15000) {
 /** Opens the page that the address names, as soon as the pages' names are there. */
 function openNamedPage(until = performance.now() + 15000) {
   const name = window.location.hash.slice(1).toLowerCase();
-  if (!name) return;
+  if (!name || window.location.hash.startsWith(LINK_MARK)) return;
   const tab = pageTabs().find((one) => one.textContent.trim().toLowerCase() === name);
   if (tab) tab.click();
   if (tab ? isChosen(tab) : performance.now() > until) return;
@@ -59,4 +62,5 @@ function openNamedPage(until = performance.now() + 15000) {
 }
 
 openNamedPage();
+share.open();
 window.addEventListener("hashchange", () => openNamedPage());

@@ -51,6 +51,7 @@ PAGE_SCRIPTS = (
     "latent_point",
     "latent_page",
     "score_page",
+    "share",
     "traces_page",
     "pages",
 )

@@ -27,6 +27,7 @@ from explorer.services.score_desk import ScoreDesk
 from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
+from explorer.services.sharing import SharingDesk
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.desk import TraceDesk
 
@@ -73,6 +74,7 @@ class Services:
         self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
         self.models = OfferedModels(settings, pool)
+        self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk()
         self.scores = ScoreDesk(self.models, self._slots)
         self.traces = TraceDesk(self.models, self._slots, self.latest_traces)

@@ -143,6 +143,27 @@ def _inflated(text: str) -> bytes:
     return data
 
 
+def link_state(data: Any) -> LinkState:
+    """A state from JSON-able data, as `as_data` writes it.
+
+    Raises:
+        InvalidParams: naming the field that is wrong, or a method that does not exist.
+    """
+    if not isinstance(data, dict):
+        raise InvalidParams("There is no set-up to share.", "Reload the page.")
+    seed = data.get("seed")
+    try:
+        state = LinkState.model_validate_json(json.dumps({**data, "seed": int(str(seed))}))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part)[:60] for part in first["loc"])
+        raise InvalidParams(f"This cannot be shared: {field}: {first['msg']}.") from None
+    except (TypeError, ValueError):
+        raise InvalidParams("The seed is no whole number.", "Give one.") from None
+    lanes = tuple(chain.canonical for chain in read_specs(state.lanes))
+    return state.model_copy(update={"lanes": lanes})
+
+
 def as_data(state: LinkState) -> dict[str, Any]:
     """A state as JSON has it, every field written; the seed as text, which JavaScript can hold."""
     return state.model_dump(mode="json") | {"seed": str(state.seed)}

@@ -26,6 +26,7 @@ from explorer.services.presets import PRESETS
 from explorer.services.prompt_report import PromptReport
 from explorer.services.score_desk import ScoreDesk
 from explorer.services.settings import Settings
+from explorer.services.sharing import SharingDesk
 from explorer.services.traces.desk import TraceDesk
 from ui.canned import HOSTILE, VOCABULARY, Canned, columns, line, title_of
 
@@ -78,6 +79,7 @@ class FakeServices:
 
     def __post_init__(self) -> None:
         self.models = FakeModels()
+        self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk()
         self.scores = ScoreDesk(self.models, threading.BoundedSemaphore(4))
         self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())

@@ -23,6 +23,7 @@ from explorer.ui.bridge import add_bridge
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages.compare_form import CUSTOM, Form, build_form, make_request
 from explorer.ui.saving import wire_save
+from explorer.ui.share import add_share_buttons, wire_share
 from explorer.ui.stage import StageParts, make_stage
 
 # Requests at once over all visitors: the service has places for fewer runs, which it gives out
@@ -97,6 +98,7 @@ def build(services: Services, models: ModelBar) -> None:
     plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
     _wire_run(events, models, form, [stage, plot, form.state])
     _wire_lanes(services, form, stage)
+    wire_share(services.sharing, form, models)
     add_bridge("stages", events.token_stages, requests=REQUESTS)
     report = [form.facts, form.reading, form.reading_text]
     models.watch_prompt(form.prompt, form.template, form.tokens, report)
@@ -150,6 +152,7 @@ def _build_exports(services: Services) -> None:
         for kind, label in exports:
             button = gr.Button(label, size="sm", elem_id=f"gx-save-{kind}", min_width=0, scale=0)
             wire_save(f"save-{kind}", button, partial(_saved, services, kind))
+        add_share_buttons()
         take = gr.Button("open on Traces", size="sm", elem_id="gx-take", min_width=0, scale=0)
         take.click(None, js="() => Explorer.takeRun()")
 

@@ -1,0 +1,127 @@
+// Links that hold a set-up, and code to take it away.
+
+const LINK_MARK = "#s=";
+
+class Share {
+  constructor() {
+    this.bridge = bridgeOf("share");
+    this.state = null;
+    this.root = make("div", { class: "gx gx-share", role: "dialog", "aria-label": "Share this set-up", hidden: true });
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.close();
+    });
+  }
+
+  /** What is on the form now; a drawn seed is that of the run on the page. */
+  read() {
+    const field = (id) => document.querySelector(`#${id} :is(textarea, input)`);
+    const checked = (id) => Boolean(document.querySelector(`#${id} input`)?.checked);
+    const template = document.querySelector("#gx-template input:checked");
+    const { stage } = window.Explorer;
+    const typed = field("gx-seed")?.value.trim() || "";
+    const ran = stage && stage.run.done ? String(stage.run.done.seed) : "";
+    const stops = (field("gx-stop-strings")?.value || "").split("\n").filter(Boolean);
+    return {
+      prompt: field("gx-prompt").value,
+      lanes: window.Explorer.specs(),
+      seed: typed === "-1" ? ran : typed,
+      model: currentModel(),
+      max_new_tokens: Number(field("gx-tokens").value),
+      top: Number(field("gx-top")?.value || 10),
+      coupled: checked("gx-coupled"),
+      chat: Boolean(template && template.value === "chat"),
+      stop_on_loop: checked("gx-stop-on-loop"),
+      stop_strings: stops,
+      view: { colour: stage ? stage.root.dataset.colour : "surprisal" },
+    };
+  }
+
+  async ask(question) {
+    const found = await this.bridge.ask(question);
+    if (!found || !found.error) return found;
+    const line = make("p", {});
+    showProblem(line, found.error);
+    this.show(line);
+    return null;
+  }
+
+  async link() {
+    const state = this.read();
+    if (state.seed === "") {
+      const line = make("p", {});
+      showProblem(line, { message: "This set-up draws another seed each time.", hint: "Run it once, or give a seed, so that the link shows what you see." });
+      this.show(line);
+      return;
+    }
+    const found = await this.ask({ ask: "link", state });
+    if (!found) return;
+    const { origin, pathname } = window.location;
+    const address = `${origin}${pathname}${LINK_MARK}${found.link}`;
+    const box = make("input", { class: "gx-input gx-link", type: "text", readonly: true, value: address, "aria-label": "Link to this set-up", onfocus: () => box.select() });
+    this.show(make("h4", { text: "A link to this set-up" }), make("p", { class: "gx-soft", text: "It holds prompt, lanes, seed, model and options. Whoever opens it sees the form filled in, and presses Run." }), make("div", { class: "gx-fields" }, box, this.copier(() => address)));
+    box.focus();
+  }
+
+  async code(lane = 0) {
+    const state = this.read();
+    if (state.seed === "") state.seed = "0";
+    const found = await this.ask({ ask: "code", state, lane });
+    if (!found) return;
+    const choose = choiceBox("lane", state.lanes.map((spec, k) => [k, spec]), lane, (value) => this.code(Number(value)));
+    const theirs = found.transformers ? this.program(found.transformers, "transformers") : make("p", { class: "gx-soft", text: `Not with transformers: ${found.reason}` });
+    this.show(make("h4", { text: "This run in Python" }), this.program(found.explorer, "this package"), make("h4", { text: "One lane with transformers" }), choose, theirs);
+  }
+
+  program(code, name) {
+    return make("div", { class: "gx-program" }, make("pre", { tabindex: "0", "aria-label": `Code for ${name}`, text: code }), this.copier(() => code));
+  }
+
+  copier(text) {
+    const button = make("button", { class: "gx-button", type: "button", text: "Copy" });
+    button.addEventListener("click", async () => {
+      await copyText(text());
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy"), 1200);
+    });
+    return button;
+  }
+
+  show(...parts) {
+    if (!this.root.isConnected) document.getElementById("gx-exports").after(this.root);
+    this.root.replaceChildren(makeIconButton("close", "Close (Esc)", () => this.close()), ...parts);
+    this.root.hidden = false;
+  }
+
+  close() {
+    this.root.hidden = true;
+    document.getElementById("gx-share-link")?.focus();
+  }
+
+  /** Fills the form from the link in the address, once the form is there. */
+  async open(until = performance.now() + 15000) {
+    const { hash } = window.location;
+    if (!hash.startsWith(LINK_MARK)) return;
+    const ready = document.getElementById("gx-restore") && document.getElementById("gx-exports") && window.Explorer.stage;
+    if (!ready) {
+      if (performance.now() < until) setTimeout(() => this.open(until), 80);
+      return;
+    }
+    const found = await this.ask({ ask: "open", link: hash.slice(LINK_MARK.length) });
+    if (!found) return;
+    this.state = { ...found.state, offered: found.offered };
+    window.Explorer.setSpecs(found.state.lanes);
+    if (found.state.view.colour) window.Explorer.stage.setColour(String(found.state.view.colour));
+    press("gx-restore");
+    const named = found.offered || !found.state.model ? "" : ` It names the model ${found.state.model}, which is not loaded by a link: choose it above if you trust it.`;
+    this.show(make("p", { text: `The form is filled in from a link: press Run to see it.${named}` }));
+  }
+
+  /** Values of the form's fields, in the order of `ui/share.py`. */
+  values(model, preset) {
+    const { state } = this;
+    const stops = state.stop_strings.join("\n");
+    return [state.offered ? state.model : model, state.prompt, state.chat ? "chat" : "raw", state.max_new_tokens, state.seed, state.coupled, state.stop_on_loop, state.top, stops, preset];
+  }
+}
