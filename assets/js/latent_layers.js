@@ -136,7 +136,10 @@ class PatchLayer {
     const [left, right] = [view.x(bounds[0]), view.x(bounds[2])];
     const [top, bottom] = [view.y(bounds[3]), view.y(bounds[1])];
     context.imageSmoothingEnabled = false;
+    // Whole regions of a strong colour would drown the points.
+    context.globalAlpha = ["valid", "novel", "kind"].includes(this.colours.by) ? 0.42 : 1;
     context.drawImage(image, left, top, right - left, bottom - top);
+    context.globalAlpha = 1;
     this.drawEdges(context, left, top, (right - left) / columns, (bottom - top) / rows, view);
     this.drawLabels(context, left, bottom, (right - left) / columns, (bottom - top) / rows, view);
   }

@@ -23,6 +23,7 @@ class LatentPage {
   constructor(root, config) {
     this.root = root;
     this.worlds = config.worlds;
+    this.tables = config.tables || [];
     this.bridge = bridgeOf("latent");
     this.colours = new LatentColours();
     this.cells = new CellLayer(this.colours);
@@ -59,23 +60,25 @@ class LatentPage {
     this.sample = new SamplePanel(this);
     this.walk = new WalkPanel(this);
     this.tripPanel = new TripPanel(this);
-    const panels = { sample: this.sample, walk: this.walk, trip: this.tripPanel };
-    const doing = [["sample", "Sample"], ["walk", "Walk"], ["trip", "Round trip"]];
-    this.tabs = tabRow("What to do on the map", doing, "sample", (key) => {
-      for (const [name, panel] of Object.entries(panels)) panel.root.hidden = name !== key;
-    });
-    this.walk.root.hidden = true;
-    this.tripPanel.root.hidden = true;
+    this.table = new TablePanel(this);
+    this.panels = { sample: this.sample, walk: this.walk, trip: this.tripPanel, table: this.table };
+    const doing = [["sample", "Sample"], ["walk", "Walk"], ["trip", "Round trip"], ["table", "Table"]];
+    this.tabs = tabRow("What to do on the map", doing, "sample", (key) => this.showPanel(key));
+    this.showPanel("sample");
     this.root.replaceChildren(
       this.chooser(),
       make(
         "div",
         { class: "gx-latent-grid" },
         make("div", { class: "gx-map-side" }, this.toolbar(), make("div", { class: "gx-map-box" }, this.view.canvas, this.card), this.legend),
-        make("div", { class: "gx-do-side" }, this.pointPanel.root, this.tabs.root, this.sample.root, this.walk.root, this.tripPanel.root),
+        make("div", { class: "gx-do-side" }, this.pointPanel.root, this.tabs.root, ...Object.values(this.panels).map((panel) => panel.root)),
       ),
     );
     this.showSpaces();
+  }
+
+  showPanel(key) {
+    for (const [name, panel] of Object.entries(this.panels)) panel.root.hidden = name !== key;
   }
 
   chooser() {
@@ -192,7 +195,7 @@ class LatentPage {
     for (const layer of [this.cells, this.patches]) layer.show(null);
     this.pinLayer.place = null;
     this.pointPanel.empty();
-    for (const panel of [this.sample, this.walk, this.tripPanel]) panel.clear();
+    for (const panel of Object.values(this.panels)) panel.clear();
     this.showPlanes();
     this.drawLegend();
     this.reset();
@@ -420,9 +423,7 @@ class LatentPage {
       if (number < this.points.rows.length && isInside(place, polygon)) inside.add(number);
     });
     this.tabs.show("sample");
-    this.sample.root.hidden = false;
-    this.walk.root.hidden = true;
-    this.tripPanel.root.hidden = true;
+    this.showPanel("sample");
     this.sample.choose(inside);
     if (inside.size === 0) setText(this.where, this.points.rows.length ? "No point lies inside the line." : "There are no points to select: sample first.");
   }

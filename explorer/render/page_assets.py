@@ -49,6 +49,7 @@ PAGE_SCRIPTS = (
     "latent_walk",
     "latent_trip",
     "latent_point",
+    "latent_table",
     "latent_page",
     "score_page",
     "share",

@@ -41,7 +41,7 @@ def choose(page: Page, label: str, value: str) -> None:
 def sample(page: Page, count: int = 60) -> None:
     page.locator(".gx-panel input[type=number]").first.fill(str(count))
     page.get_by_role("button", name="Sample", exact=True).click()
-    expect(page.locator(".gx-panel .gx-shares")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".gx-panel:visible .gx-shares")).to_be_visible(timeout=SLOW)
 
 
 def click_map(page: Page, across: float, up: float) -> None:
@@ -89,7 +89,7 @@ def test_zoom_goes_into_a_box_and_back(latent: Page) -> None:
 
 def test_a_sample_is_counted_listed_searched_and_saved(latent: Page, tmp_path: Path) -> None:
     sample(latent)
-    shares = latent.locator(".gx-panel .gx-shares")
+    shares = latent.locator(".gx-panel:visible .gx-shares")
     expect(shares).to_contain_text("100.0%  (60 of 60)")
     items = latent.locator(".gx-panel:visible .gx-sentences > li")
     expect(items).to_have_count(60)
@@ -158,7 +158,7 @@ def test_a_trained_space_shows_patches_and_holes(latent: Page) -> None:
     click_map(latent, 0.5, 0.5)
     expect(said(latent)).to_be_visible(timeout=SLOW)
     sample(latent)
-    expect(latent.locator(".gx-panel .gx-shares")).to_contain_text("valid")
+    expect(latent.locator(".gx-panel:visible .gx-shares")).to_contain_text("valid")
 
 
 def test_more_dimensions_are_seen_on_planes(latent: Page) -> None:
@@ -178,3 +178,11 @@ def test_the_page_holds_on_a_phone(open_page: OpenPage, url: str, shoot: Any) ->
     expect(where(page)).to_contain_text("area is probability", timeout=SLOW)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shoot(page, "latent-phone")
+
+
+def test_the_table_of_the_paper_stands_on_the_page(latent: Page) -> None:
+    latent.get_by_role("tab", name="Table").click()
+    rows = latent.locator(".gx-paper-table tbody tr")
+    assert rows.count() >= 8
+    expect(rows.first).to_contain_text("ariel")
+    expect(latent.locator(".gx-panel:visible")).to_contain_text("python -m explorer latent table")

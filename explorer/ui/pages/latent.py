@@ -11,6 +11,7 @@ import gradio as gr
 from explorer.render.page_assets import json_for_script
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.latent.export import save_sample
+from explorer.services.latent.paper_table import paper_tables
 from explorer.ui.bridge import add_bridge
 from explorer.ui.saving import add_hidden_save
 
@@ -37,7 +38,8 @@ def build(services: HasLatent) -> None:
     gr.HTML(
         value="",
         html_template=_SKELETON,
-        js_on_load=_ON_LOAD % json_for_script({"worlds": services.latent.worlds()}),
+        js_on_load=_ON_LOAD
+        % json_for_script({"worlds": services.latent.worlds(), "tables": paper_tables()}),
         apply_default_css=False,
         elem_id="gx-latent",
     )

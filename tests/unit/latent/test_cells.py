@@ -97,7 +97,8 @@ def test_a_window_too_narrow_for_floats_is_made_wider() -> None:
 
 
 @pytest.mark.parametrize(
-    "window", [(0, 0, 0, 1), (1, 0, 0, 1), (math.nan, 0, 1, 1), (0, 0, math.inf, 1), (9e6, 0, 9e6 + 1, 1)]
+    "window",
+    [(0, 0, 0, 1), (1, 0, 0, 1), (math.nan, 0, 1, 1), (0, 0, math.inf, 1), (9e6, 0, 9e6 + 1, 1)],
 )
 def test_what_is_no_window_is_refused(window) -> None:
     with pytest.raises(InvalidParams, match=r"window|lies far"):

@@ -16,6 +16,7 @@ from explorer.core.trace_io import read_traces
 from explorer.latent.spaces import load_space
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.latent.export import save_sample
+from explorer.services.latent.paper_table import paper_tables
 from explorer.services.latent.samples import wilson
 from explorer.services.latent.trips import decimal
 from explorer.services.latent.worlds import worlds
@@ -267,3 +268,20 @@ def test_a_share_is_told_with_its_interval() -> None:
 def test_digits_are_exact() -> None:
     assert decimal(Fraction(2, 3), 4) == "0.6666…"
     assert decimal(Fraction(1)) == "1.0"
+
+
+def test_the_page_s_table_is_that_of_the_document() -> None:
+    tables = {table["title"].partition(":")[0]: table for table in paper_tables()}
+    assert set(tables) == {"toy", "dialogue"}
+    for table in tables.values():
+        assert all(len(row) == len(table["heads"]) for row in table["rows"])
+        assert {row[0] for row in table["rows"]} >= {"ariel", "vae", "ae", "transformer"}
+    heads, rows = tables["toy"]["heads"], tables["toy"]["rows"]
+    valid = {(r[0], r[1], r[2]): float(r[heads.index("valid")].split()[0]) for r in rows}
+    assert valid["ariel", "2", "uniform"] == 100.0
+
+
+def test_without_the_document_there_is_no_table(tmp_path: Path) -> None:
+    assert paper_tables(tmp_path / "none.md") == []
+    (tmp_path / "bare.md").write_text("# Nothing\n", "utf-8")
+    assert paper_tables(tmp_path / "bare.md") == []
