@@ -86,7 +86,9 @@ class ScoreDesk:
             raise InvalidParams("There is no text to score.", "Paste or type some.")
         model = self._ready(_text(asked, "model", 1_000))
         with self._places:
-            trace = score(model, text, prompt=before, top=TOP, windows=_windows(model, text))
+            trace = score(
+                model, text, prompt=before, top=TOP, windows=_windows(model, before, text)
+            )
         with self._lock:
             self._traces[session] = trace
             self._traces.move_to_end(session)
@@ -136,16 +138,26 @@ class ScoreDesk:
         return model
 
 
-def _windows(model: ModelHandle, text: str) -> Windows | None:
+def _windows(model: ModelHandle, before: str, text: str) -> Windows | None:
     """A text is read as one where it fits; else by windows that overlap by half."""
-    count = len(model.tokenizer.encode_continuation(text))
+    encode = model.tokenizer.encode_continuation
+    count = len(encode(checks.text("The text", text)))
+    ahead = len(encode(checks.text("What stands before it", before)))
     if count > MOST_TOKENS:
         raise InvalidParams(
             f"The text has {count:,} tokens.", f"At most {MOST_TOKENS:,} are scored on the page."
         )
     limit = model.info.context_length
     size = min(limit, 2_048) if limit else 0
-    return Windows(size, size // 2) if size and count + 1 > size else None
+    if not size or ahead + count + 1 <= size:
+        return None
+    # The text comes first: what stands before it leaves it half of the first window.
+    if ahead > size // 2:
+        raise InvalidParams(
+            f"What stands before it has {ahead:,} tokens.",
+            f"Give at most {size // 2:,} before a text of {count:,}.",
+        )
+    return Windows(size, size // 2)
 
 
 def _text(asked: Mapping[str, Any], name: str, most: int = MOST_CHARACTERS) -> str:

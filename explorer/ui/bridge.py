@@ -32,10 +32,15 @@ class BridgeEvents:
             question = incoming.question(asked)
             ticket = question.get("ticket")
             found = dict(self._answer(request.session_hash or "", question))
+            return _written(found | {"ticket": ticket})
         except Exception as error:  # noqa: BLE001  # shown where it was asked
             shown = describe_failure(error)
-            found = {"error": {"message": shown.message, "hint": shown.hint}}
-        return json.dumps(found | {"ticket": ticket}, ensure_ascii=False, allow_nan=False)
+            told = {"message": shown.message, "hint": shown.hint}
+            return _written({"error": told, "ticket": ticket})
+
+
+def _written(answer: Mapping[str, Any]) -> str:
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False)
 
 
 def add_bridge(name: str, answer: Answer, *, requests: int) -> None:

@@ -71,15 +71,20 @@ def whole(value: Any, name: str, meaning: str) -> int:
 def question(value: Any) -> dict[str, Any]:
     """What the page's script asks, as JSON.
 
+    What cannot be said back is refused, too: numbers without end, and halves of characters that
+    came as escapes.
+
     Raises:
         InvalidParams: for anything else.
     """
     try:
         asked = json.loads(text(value, "The question"))
-    except json.JSONDecodeError:
-        asked = None
+        again = json.dumps(asked, ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):  # nested too deep, or a number of thousands of digits
+        asked = again = None
     if not isinstance(asked, dict):
         raise InvalidParams(f"The question is {shown(value)}.", "Reload the page.")
+    text(again, "The question")
     return asked
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from functools import partial
 from typing import Any
 
@@ -205,6 +206,12 @@ def test_the_policy_names_no_other_server_for_content() -> None:
     [
         ("", "The question is"),
         ("[1]", "The question is"),
+        ("[" * 100_000, "The question is"),
+        ('{"ticket": ' + "9" * 6_000 + "}", "The question is"),
+        ('{"ticket": NaN}', "The question is"),
+        ('{"ticket": 1e999}', "The question is"),
+        (r'{"ticket": "\ud800"}', "The question holds half of a character"),
+        (r'{"ticket": 4, "text": ["\ud800"]}', "The question holds half of a character"),
         ('{"ticket": 4, "lane": "x", "index": 0, "token": 1, "order": []}', "'lane'"),
         ('{"ticket": 4, "lane": 0, "index": 0.5, "token": 1, "order": []}', "'index'"),
         ('{"ticket": 4, "lane": 0, "index": 0, "token": 1}', "'order'"),
@@ -215,6 +222,13 @@ def test_a_question_that_cannot_be_meant_is_answered_in_words(services, asked, w
     bridge = BridgeEvents(CompareEvents(services).token_stages)
     answer = json.loads(bridge.ask(Request(), asked))
     assert words in answer["error"]["message"]
+
+
+def test_an_answer_that_json_cannot_hold_is_told_as_a_failure() -> None:
+    bridge = BridgeEvents(lambda _session, _asked: {"point": math.nan})
+    answer = json.loads(bridge.ask(Request(), '{"ticket": 4}'))
+    assert answer["ticket"] == 4
+    assert "incident" in answer["error"]["message"]
 
 
 def test_an_answer_carries_the_ticket_of_its_question(services) -> None:

@@ -73,8 +73,13 @@ def test_chains_and_probes_are_asked_of_the_scored_text(desk) -> None:
         ({"ask": "score", "text": " ", "model": "scripted"}, "no text"),
         ({"ask": "score", "text": 5, "model": "scripted"}, "'text' is 5"),
         ({"ask": "score", "text": "a" * 70_000, "model": "scripted"}, "70,000 characters"),
+        (
+            {"ask": "score", "text": "a", "before": "a" * 20_000, "model": "scripted"},
+            "before it.*20,000 tokens",
+        ),
         ({"ask": "score", "text": "a" * 20_000, "model": "scripted"}, "20,000 tokens"),
         ({"ask": "score", "text": "abc", "model": "secret"}, "not offered"),
+        ({"ask": "score", "text": "\ud800", "model": "scripted"}, "half of a character"),
         ({"ask": "could", "specs": []}, "0 methods"),
         ({"ask": "could", "specs": ["greedy"] * 9}, "9 methods"),
         ({"ask": "could", "specs": "greedy"}, "'specs'"),
@@ -86,6 +91,12 @@ def test_questions_that_cannot_be_answered_say_why(desk, fields, words) -> None:
     ask(desk, "score", text="abc", model="scripted")
     with pytest.raises(ExplorerError, match=words):
         desk.answer("tab", fields)
+
+
+def test_what_stands_before_counts_for_the_windows(desk) -> None:
+    found = ask(desk, "score", text="abc" * 600, before="b" * 600, model="scripted")
+    assert found["windows"] == [2_048, 1_024]
+    assert len(found["pieces"]) == 1_800
 
 
 def test_what_was_not_scored_or_is_not_loaded_is_said(desk, models) -> None:
