@@ -229,6 +229,20 @@ class History:
             self.tree = replace(tree, made=max(tree.made, self.tree.made))
         return self.tree
 
+    def keep_within(self, tokens: int) -> None:
+        """Forget the oldest trees where the traces of the past hold more tokens than that.
+
+        A trace that stands in several trees counts once.
+        """
+        seen = {id(b.trace): len(b.trace.steps) for b in self.tree.branches}
+        kept: list[Tree] = []
+        for tree in reversed(self._past):
+            seen |= {id(b.trace): len(b.trace.steps) for b in tree.branches}
+            if sum(seen.values()) > tokens:
+                break
+            kept.append(tree)
+        self._past = kept[::-1]
+
     def undo(self) -> Tree:
         """The tree before the latest edit; the same one where there is none."""
         if self._past:

@@ -6,22 +6,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from explorer.core.errors import ExplorerError, InvalidParams, NotCapable
+from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.trace_io import read_traces
+from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.decoders.spec import parse
 from explorer.services import checks
-from explorer.services.branches import Branch, History, Tree
+from explorer.services.branches import Branch, Tree
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
+from explorer.services.generation import second_models
 from explorer.services.replay import MAX_LANES, replay
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.jobs import Job
+from explorer.services.traces.tabs import Tab, check_room, of_one_run, run_of
 from explorer.services.verify.files import verify_traces
 
 MOST_TRACES = 200
@@ -34,28 +36,14 @@ WAIT_S = 0.5
 class Models(Protocol):
     """Where a trace's model comes from."""
 
+    def names(self) -> list[str]:
+        """Models that are offered."""
+
     def get(self, name: str) -> ModelHandle:
         """The model, loaded if need be; refuses one that is not offered here."""
 
     def ready(self, name: str) -> ModelHandle | None:
         """The model where it is in memory."""
-
-
-@dataclass
-class _Tab:
-    """What one tab has on the page."""
-
-    session: str
-    history: History = field(default_factory=History)
-    shown: tuple[str, ...] = ()
-    name: str = ""
-    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    job: Job | None = None
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    @property
-    def tree(self) -> Tree:
-        return self.history.tree
 
 
 class TraceDesk:
@@ -75,7 +63,7 @@ class TraceDesk:
     ) -> None:
         self._models, self._places, self._latest = models, places, latest
         self._lock = threading.Lock()
-        self._tabs: OrderedDict[str, _Tab] = OrderedDict()
+        self._tabs: OrderedDict[str, Tab] = OrderedDict()
         self._stages = TokenStages()
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +89,7 @@ class TraceDesk:
         fault: ExplorerError | None = None
         tokens = 0
         try:
-            for trace in read_traces(path):
+            for trace in read_traces(path, UPLOAD):
                 tokens += len(trace.steps)
                 if len(found) == MOST_TRACES or tokens > MOST_TOKENS:
                     fault = InvalidParams(
@@ -124,9 +112,9 @@ class TraceDesk:
         """Put traces on the page, in place of what was there."""
         tab = self._tab(session)
         with tab.lock:
-            tab.history.do(Tree(made=tab.tree.made).with_roots(traces))
+            tab.do(Tree(made=tab.tree.made).with_roots(traces))
             tab.name, tab.findings = name, {}
-            tab.shown = _of_one_run(tab.tree, tab.tree.branches[0].id)
+            tab.shown = of_one_run(tab.tree, tab.tree.branches[0].id)
 
     def traces(self, session: str) -> tuple[Trace, ...]:
         """All branches of a tab, for saving.
@@ -154,42 +142,60 @@ class TraceDesk:
         """The tab was closed."""
         with self._lock:
             tab = self._tabs.pop(session, None)
-        if tab is not None and tab.job is not None:
-            tab.job.cancel.set()
+        if tab is not None:
+            tab.end_work()
 
-    def _tab(self, session: str) -> _Tab:
+    def _tab(self, session: str) -> Tab:
         with self._lock:
-            tab = self._tabs.setdefault(session, _Tab(session))
+            tab = self._tabs.setdefault(session, Tab(session))
             self._tabs.move_to_end(session)
             while len(self._tabs) > MOST_SESSIONS:
-                self._tabs.popitem(last=False)
+                self._tabs.popitem(last=False)[1].end_work()
             return tab
+
+    def _model(self, name: str) -> ModelHandle:
+        """A model that a trace or a typed method names; a file is a stranger's, and so are names.
+
+        Raises:
+            ModelUnavailable: for one that is neither offered nor loaded: it may be any path or
+                any size.
+        """
+        model = self._models.ready(name)
+        if model is not None:
+            return model
+        if name not in self._models.names():
+            raise ModelUnavailable(
+                f"The model {name} is not loaded for a file.",
+                "If you trust it, choose it in the header, and try again once it is loaded.",
+            )
+        return self._models.get(name)
 
     # What may be asked.
 
-    def _state(self, tab: _Tab, _asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _state(self, tab: Tab, _asked: Mapping[str, Any]) -> dict[str, Any]:
         with tab.lock:
             shown = [tab.tree[i] for i in tab.shown]
             return {
                 "name": tab.name,
                 "branches": [
-                    {**row, "finding": tab.findings.get(str(row["id"])), "run": _run_of(b.trace)}
+                    {**row, "finding": tab.findings.get(str(row["id"])), "run": run_of(b.trace)}
                     for row, b in zip(tab.tree.outline(), tab.tree.branches, strict=True)
                 ],
                 "shown": list(tab.shown),
                 "can_undo": tab.history.can_undo,
                 "can_redo": tab.history.can_redo,
                 "ndjson": _lines(shown),
+                "job": tab.work(),
             }
 
-    def _take(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _take(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         traces = [trace for trace in self._latest(tab.session) if trace.steps]
         if not traces:
             raise NotCapable("There is no run to take yet.", "Run a prompt on the Compare page.")
         self.put(tab.session, traces, "the latest run")
         return self._state(tab, asked)
 
-    def _show(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _show(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         wanted = asked.get("branches")
         if not isinstance(wanted, list) or not all(isinstance(i, str) for i in wanted):
             raise InvalidParams(f"'branches' is {checks.shown(wanted)}.", "Name branches.")
@@ -199,27 +205,27 @@ class TraceDesk:
             )
         with tab.lock:
             chosen = [tab.tree[i] for i in dict.fromkeys(wanted)]
-            if len({_run_of(b.trace) for b in chosen}) > 1:
+            if len({run_of(b.trace) for b in chosen}) > 1:
                 raise InvalidParams(
                     "These lanes follow different prompts or models.", "Show lanes of one run."
                 )
             tab.shown = tuple(b.id for b in chosen)
         return self._state(tab, asked)
 
-    def _run(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _run(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         with tab.lock:
-            tab.shown = _of_one_run(tab.tree, _text(asked, "branch"))
+            tab.shown = of_one_run(tab.tree, _text(asked, "branch"))
         return self._state(tab, asked)
 
-    def _edit(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _edit(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         kind = asked["ask"]
         with tab.lock:
             if kind == "rename":
-                tab.history.do(tab.tree.renamed(_text(asked, "branch"), _text(asked, "text")))
+                tab.do(tab.tree.renamed(_text(asked, "branch"), _text(asked, "text")))
             elif kind == "annotate":
-                tab.history.do(tab.tree.annotated(_text(asked, "branch"), _text(asked, "text")))
+                tab.do(tab.tree.annotated(_text(asked, "branch"), _text(asked, "text")))
             elif kind == "prune":
-                tab.history.do(tab.tree.pruned(_text(asked, "branch")))
+                tab.do(tab.tree.pruned(_text(asked, "branch")))
             elif kind == "undo":
                 tab.history.undo()
             else:
@@ -227,10 +233,10 @@ class TraceDesk:
             here = {b.id for b in tab.tree.branches}
             tab.shown = tuple(i for i in tab.shown if i in here)
             if not tab.shown and tab.tree.branches:
-                tab.shown = _of_one_run(tab.tree, tab.tree.branches[0].id)
+                tab.shown = of_one_run(tab.tree, tab.tree.branches[0].id)
         return self._state(tab, asked)
 
-    def _fork(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _fork(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         branch = tab.tree[_text(asked, "branch")]
         at = checks.whole("at", asked.get("at"), 0, len(branch.trace.steps))
         count = checks.whole("count", asked.get("count", 1), 1, MAX_LANES)
@@ -238,14 +244,17 @@ class TraceDesk:
         token = asked.get("token")
         forced = () if token is None else (checks.whole("token", token, 0),)
         way = Way(forced, _text(asked, "text"), _text(asked, "decoder"), count)
+        spec = way.decoder or branch.trace.decoder
         if way.decoder:
-            parse(way.decoder)
+            parse(spec)
+        check_room(tab.tree, count * (at + tokens))
 
         def work(job: Job) -> None:
             job.report(f"Loading {branch.trace.model.id}")
-            model = self._models.get(branch.trace.model.id)
+            model = self._model(branch.trace.model.id)
             known = tuple(b.trace for b in tab.tree.branches)
-            options = ForkOptions(tokens, known, job.cancel)
+            seconds = {name: self._model(name) for name in second_models([spec])}
+            options = ForkOptions(tokens, known, job.cancel, seconds)
             made: list[Trace] = []
             with self._place(job):
                 for run in fork_runs(model, branch.trace, at, [way], options):
@@ -254,7 +263,7 @@ class TraceDesk:
                     made += run.traces()
             with tab.lock:
                 before = {b.id for b in tab.tree.branches}
-                tab.history.do(tab.tree.with_forks(branch.id, at, made))
+                tab.do(tab.tree.with_forks(branch.id, at, made))
                 new = [b.id for b in tab.tree.branches if b.id not in before]
                 beside = [i for i in tab.shown if i != branch.id]
                 room = MAX_LANES - 1 - len(new)
@@ -262,7 +271,7 @@ class TraceDesk:
 
         return self._begin(tab, "Writing", work)
 
-    def _verify(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _verify(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         branches = tab.tree.branches
         if not branches:
             raise NotCapable("There is nothing to verify yet.", "Open a file, or take a run.")
@@ -274,9 +283,9 @@ class TraceDesk:
                 by_model.setdefault(branch.trace.model.id, []).append(branch)
             for name, group in by_model.items():
                 job.report(f"Loading {name}", done / len(branches))
-                model = self._models.get(name)
+                model = self._model(name)
                 with self._place(job):
-                    checked = verify_traces([b.trace for b in group], model, load=self._models.get)
+                    checked = verify_traces([b.trace for b in group], model, load=self._model)
                     for branch, found in zip(group, checked, strict=True):
                         done += 1
                         tab.findings[branch.id] = found.as_data()
@@ -286,7 +295,7 @@ class TraceDesk:
 
         return self._begin(tab, "Verifying", work)
 
-    def _begin(self, tab: _Tab, what: str, work: Callable[[Job], None]) -> dict[str, Any]:
+    def _begin(self, tab: Tab, what: str, work: Callable[[Job], None]) -> dict[str, Any]:
         with tab.lock:
             if tab.job is not None and not tab.job.done:
                 raise NotCapable(f"{tab.job.what} is under way.", "Wait for it, or stop it.")
@@ -305,7 +314,7 @@ class TraceDesk:
         finally:
             self._places.release()
 
-    def _job(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _job(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         job = tab.job
         if job is None or job.number != asked.get("job"):
             raise NotCapable("This work is not kept any more.", "Begin it again.")
@@ -317,7 +326,7 @@ class TraceDesk:
             raise job.error
         return {**job.as_data(), **self._state(tab, asked)}
 
-    def _part(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _part(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         a, b = tab.tree[_text(asked, "one")].trace, tab.tree[_text(asked, "other")].trace
         model = self._models.ready(a.model.id)
         if model is not None and {a.model.digest, b.model.digest} != {model.info.digest}:
@@ -325,7 +334,7 @@ class TraceDesk:
         found = parting(a, b, model)
         return {"parting": None if found is None else found.as_data({**a.pieces, **b.pieces})}
 
-    def _stages_of(self, tab: _Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _stages_of(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         trace = tab.tree[_text(asked, "branch")].trace
         index = checks.whole("index", asked.get("index"), 0, len(trace.steps) - 1)
         order = asked.get("order")
@@ -354,20 +363,7 @@ def _lines(branches: Sequence[Branch]) -> str:
     return replay([branch.trace for branch in branches], names).ndjson
 
 
-def _run_of(trace: Trace) -> str:
-    """What lanes must share to stand beside each other."""
-    return f"{trace.model.digest or trace.model.id} {hash(trace.prompt.ids)}"
-
-
-def _of_one_run(tree: Tree, branch_id: str) -> tuple[str, ...]:
-    """The branches that can stand beside one, in order, at most a page of them."""
-    run = _run_of(tree[branch_id].trace)
-    found = [b.id for b in tree.branches if _run_of(b.trace) == run]
-    first = found.index(branch_id) // MAX_LANES * MAX_LANES
-    return tuple(found[first : first + MAX_LANES])
-
-
-_ANSWERS: dict[str, Callable[[TraceDesk, _Tab, Mapping[str, Any]], dict[str, Any]]] = {
+_ANSWERS: dict[str, Callable[[TraceDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
     "state": TraceDesk._state,
     "take": TraceDesk._take,
     "show": TraceDesk._show,

@@ -13,7 +13,14 @@ import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script
 
 from explorer import generate, write_traces
-from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
+from explorer.core.errors import (
+    ExplorerError,
+    InvalidParams,
+    ModelUnavailable,
+    NotCapable,
+    TraceFormatError,
+)
+from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.services.traces.desk import MOST_TRACES, TraceDesk
 from explorer.services.verify.files import verify_traces
@@ -28,14 +35,20 @@ class Models:
         self.model = ScriptedModel(hashed_script(LetterTokenizer().vocab_size))
         self.lost = False
         self.is_ready = True
+        self.asked: list[str] = []
+
+    def names(self) -> list[str]:
+        return ["scripted"]
 
     def get(self, name: str) -> ScriptedModel:
+        self.asked.append(name)
         if self.lost:
             raise ModelUnavailable(f"The model '{name}' is not offered here.", "Choose another.")
         return self.model
 
     def ready(self, name: str) -> ScriptedModel | None:
-        return self.model if self.is_ready and not self.lost else None
+        is_ours = name in ("scripted", "typed")
+        return self.model if is_ours and self.is_ready and not self.lost else None
 
 
 @pytest.fixture
@@ -115,6 +128,38 @@ def test_a_file_of_many_traces_is_bounded(desk, traces, tmp_path) -> None:
     assert len(state["shown"]) == 8
 
 
+def test_a_stranger_s_file_is_counted_before_it_is_parsed(desk, traces, tmp_path) -> None:
+    path = tmp_path / "large.jsonl"
+    write_traces(path, [replace(traces[0], text="x" * (UPLOAD.string_bytes + 1))])
+    with pytest.raises(TraceFormatError, match="holds a text of"):
+        desk.open_file("tab", path)
+
+
+def test_what_undo_keeps_is_bounded(desk, traces, monkeypatch) -> None:
+    monkeypatch.setattr("explorer.services.traces.tabs.MOST_KEPT_TOKENS", 80)
+    for _ in range(6):  # of 36 tokens each
+        desk.put("tab", [replace(trace) for trace in traces], "again")
+    assert ids(ask(desk, "undo"))
+    assert not ask(desk, "state")["can_undo"]
+
+
+def test_a_fork_that_would_fill_the_memory_is_refused(desk, monkeypatch) -> None:
+    monkeypatch.setattr("explorer.services.traces.tabs.MOST_KEPT_TOKENS", 60)
+    ask(desk, "take")
+    with pytest.raises(NotCapable, match="prune"):
+        ask(desk, "fork", branch="b1", at=5, count=1, tokens=20)
+
+
+def test_a_branch_that_stays_counts_once_for_undo(desk, monkeypatch) -> None:
+    monkeypatch.setattr("explorer.services.traces.tabs.MOST_KEPT_TOKENS", 40)
+    ask(desk, "take")
+    for name in "abcdef":
+        state = ask(desk, "rename", branch="b1", text=name)
+    for _ in range(6):
+        assert state["can_undo"]
+        state = ask(desk, "undo")
+
+
 def test_a_fork_with_a_token_stands_beside_its_parent_and_can_be_proven(desk, models) -> None:
     state = ask(desk, "take")
     token = int(json.loads(state["ndjson"].splitlines()[1])["a"][3][0])
@@ -171,6 +216,56 @@ def test_a_model_that_cannot_be_had_is_said(desk, models) -> None:
     job = ask(desk, "verify")
     with pytest.raises(ModelUnavailable, match="not offered"):
         finished(desk, job)
+
+
+def named(trace: Trace, name: str) -> Trace:
+    return replace(trace, model=replace(trace.model, id=name))
+
+
+def test_a_file_makes_the_page_load_no_model_of_its_own_choosing(desk, models, traces) -> None:
+    desk.put("tab", [named(traces[0], "/srv/secret")], "a stranger's")
+    for question in ({"ask": "verify"}, {"ask": "fork", "branch": "b1", "at": 1}):
+        job = desk.answer("tab", question)
+        with pytest.raises(ModelUnavailable, match=r"/srv/secret.*not loaded for a file"):
+            finished(desk, job)
+    assert models.asked == []
+
+
+def test_a_model_that_somebody_has_loaded_may_be_named_by_a_file(desk, traces) -> None:
+    desk.put("tab", [named(traces[0], "typed")], "mine")
+    state = finished(desk, ask(desk, "fork", branch="b1", at=1))
+    assert len(state["branches"]) == 2
+
+
+def test_a_fork_s_method_names_no_model_that_is_not_offered(desk, models, tmp_path) -> None:
+    ask(desk, "take")
+    spec = f'contrastive_decoding:amateur="{tmp_path}"+greedy'
+    job = ask(desk, "fork", branch="b1", at=1, decoder=spec)
+    with pytest.raises(ModelUnavailable, match="not loaded for a file"):
+        finished(desk, job)
+    assert models.asked == []
+
+
+def test_the_work_of_a_tab_that_is_given_up_ends(desk, models, monkeypatch) -> None:
+    monkeypatch.setattr("explorer.services.traces.desk.MOST_SESSIONS", 2)
+    ask(desk, "take")
+    ask(desk, "verify")
+    work = desk._tabs["tab"].job
+    for other in ("one", "two"):
+        desk.answer(other, {"ask": "state"})
+    assert work.cancel.is_set()
+
+
+def test_work_under_way_is_part_of_the_state(desk, models, monkeypatch) -> None:
+    ask(desk, "take")
+    held = threading.Event()
+    monkeypatch.setattr(models, "get", lambda name: held.wait(10) and models.model)
+    monkeypatch.setattr(models, "ready", lambda name: None)
+    job = ask(desk, "verify")
+    assert ask(desk, "state")["job"]["job"] == job["job"]
+    held.set()
+    finished(desk, job)
+    assert ask(desk, "state")["job"] is None
 
 
 def test_lanes_part_exactly_with_the_model_and_within_bounds_without(desk, models) -> None:
