@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +18,7 @@ from explorer.latent.spaces import has_word_law, load_space, spaces, word_vector
 from explorer.services import checks
 
 KEPT_SENTENCES = 50_000
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def numbers(value: Any, name: str, count: int) -> list[float]:
     fits = isinstance(value, list) and len(value) == count
     if fits:
         fits = all(
-            isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+            isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= _LARGEST
             for x in value
         )
     if not fits:

@@ -226,6 +226,7 @@ def test_tabs_do_not_see_each_other(desk) -> None:
         ({"ask": "trip", "text": BALL, "order": "size"}, "order"),
         ({"ask": "point", "place": [0.5]}, "'place'"),
         ({"ask": "point", "place": [math.nan, 0.5]}, "'place'"),
+        ({"ask": "point", "place": [10**400, 0.5]}, "'place'"),
         ({"ask": "point", "place": [3, 0.5]}, "outside the cube"),
         ({"ask": "point", "point": [0.1, 0.2, 0.3]}, "'point'"),
         ({"ask": "point", "prefix": [99999], "place": [0.5, 0.5]}, "99999"),
