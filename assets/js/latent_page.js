@@ -9,6 +9,7 @@ const EXAMPLES = {
   toy: ["is it a red ball", "the teachers are holding eleven small keys"],
   dialogue: ["is it a person?", "what time does it start?"],
 };
+const MODEL_EXAMPLES = [", there was a little girl named Lily.", " there lived a small dog."];
 
 const SPACE_WORDS = {
   ariel: "Boxes: a sentence fills a part of the square as large as it is likely, so every point says a sentence of the language.",
@@ -92,8 +93,9 @@ class LatentPage {
     this.orderBox = choiceBox("order of the words", [["alphabet", "alphabet"], ["meaning", "by meaning"]], "alphabet", () => this.change(), {
       title: "AriEL's neighbours follow the order of the vocabulary. By meaning, words that are used alike stand side by side.",
     });
+    this.promptBox = textBox("after the prompt", "", { onchange: () => this.change() });
     this.about = make("p", { class: "gx-soft gx-about" });
-    return make("div", { class: "gx-chooser" }, make("div", { class: "gx-fields" }, this.languageBox, this.spaceSlot, this.sizeSlot, this.orderBox), this.about);
+    return make("div", { class: "gx-chooser" }, make("div", { class: "gx-fields" }, this.languageBox, this.spaceSlot, this.sizeSlot, this.orderBox, this.promptBox), this.about);
   }
 
   toolbar() {
@@ -130,7 +132,7 @@ class LatentPage {
   // Which space.
 
   examples() {
-    return EXAMPLES[this.world.name] || ["", ""];
+    return EXAMPLES[this.world.name] || MODEL_EXAMPLES;
   }
 
   get space() {
@@ -150,8 +152,15 @@ class LatentPage {
     return this.space.boxes && this.dimensions <= 2 && this.kind === "axes";
   }
 
+  /** What stands between two words: a model's tokens bring their own spaces. */
+  get joint() {
+    return this.world.prompt === null ? " " : "";
+  }
+
   showSpaces() {
     const { spaces } = this.world;
+    this.promptBox.hidden = this.world.prompt === null;
+    fieldOf(this.promptBox).value = this.world.prompt || "";
     this.spaceBox = choiceBox("space", spaces.map((space) => [space.name, space.title]), spaces[0].name, () => {
       this.showSizes();
       this.change();
@@ -169,7 +178,8 @@ class LatentPage {
   }
 
   ref() {
-    return { language: this.world.name, space: this.space.name, dimensions: this.dimensions, order: this.order };
+    const ref = { language: this.world.name, space: this.space.name, dimensions: this.dimensions, order: this.order };
+    return this.world.prompt === null ? ref : { ...ref, prompt: fieldOf(this.promptBox).value };
   }
 
   async ask(question) {
@@ -191,7 +201,8 @@ class LatentPage {
     this.kind = "axes";
     this.axes = [0, 1];
     this.orderBox.hidden = !this.space.orders.includes("meaning");
-    setText(this.about, SPACE_WORDS[this.space.name] || "");
+    const model = "Boxes over what a language model says after a prompt, at most 24 tokens: its likely continuations fill most of the square. Sentences that you type are continuations, so begin them with a space where one belongs.";
+    setText(this.about, this.world.prompt === null ? SPACE_WORDS[this.space.name] || "" : model);
     for (const layer of [this.cells, this.patches]) layer.show(null);
     this.pinLayer.place = null;
     this.pointPanel.empty();
@@ -341,7 +352,7 @@ class LatentPage {
     this.prefix = found.prefix;
     this.view.box = found.box;
     this.view.window = now.map((edge, k) => found.window[k % 2] + (edge - asked[k % 2]) * scale[k % 2]);
-    const said = found.prefix_words.join(" ");
+    const said = found.prefix_words.join(this.joint);
     showWords(this.where, said ? `within “${said} …”` : "the whole space: area is probability");
     this.view.draw();
     if (moved) this.onWindow(true);
@@ -388,7 +399,7 @@ class LatentPage {
   textAt(place) {
     if (this.isNested) {
       const found = this.cells.at(place);
-      return found ? `${found.words.join(" ")}${found.ended ? "" : " …"}` : "";
+      return found ? `${found.words.join(this.joint)}${found.ended ? "" : " …"}` : "";
     }
     const row = this.patches.at(place);
     return row ? row.text || "(nothing)" : "";

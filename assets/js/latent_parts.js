@@ -77,8 +77,12 @@ function showWords(element, text) {
 function rowMarks(row) {
   const marks = [];
   if (row.valid === false) marks.push("not valid");
-  if (row.valid && !row.novel) marks.push("trained on");
+  if (row.valid && row.novel === false) marks.push("trained on");
   return marks.join(" · ");
 }
 
-const bitsOf = (row) => (isNumber(row.bits) ? `${row.bits.toFixed(1)} bits` : "impossible");
+/** The surprisal of a sentence; "" where no law of the language is known. */
+function bitsOf(row) {
+  if (row.bits === undefined) return "";
+  return isNumber(row.bits) ? `${row.bits.toFixed(1)} bits` : "impossible";
+}

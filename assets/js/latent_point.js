@@ -25,9 +25,9 @@ class PointPanel {
 
   /** A new reading while a slider is held: the sliders stay as they are. */
   refresh(found) {
-    const facts = [plural(found.words, "word"), bitsOf(found)];
+    const facts = [plural(found.words, this.page.world.prompt === null ? "word" : "token"), bitsOf(found)].filter(Boolean);
     if (found.valid !== null && found.valid !== undefined) facts.unshift(found.valid ? `valid: ${found.rule || found.kind}` : "not valid");
-    facts.push(found.novel ? "novel" : "among the sentences trained on");
+    if (found.novel !== null) facts.push(found.novel ? "novel" : "among the sentences trained on");
     if (found.ended === false) facts.push("cut off: no end came");
     const parts = [
       make("p", { class: `gx-here${found.valid === false ? " gx-bad" : ""}`, text: found.text || "(nothing)" }),

@@ -40,7 +40,7 @@ class TripPanel {
       this.page.view.draw();
       return;
     }
-    const back = found.same ? "Its point says the same sentence again." : `Its point says something else: “${found.back.join(" ")}”.`;
+    const back = found.same ? "Its point says the same sentence again." : `Its point says something else: “${found.back.join(this.page.joint)}”.`;
     showWords(this.words, back);
     this.page.trip.cuts = found.box && this.page.dimensions <= 2 ? found.box.cuts : null;
     this.page.showPin({ ...found, code_place: null });

@@ -75,7 +75,7 @@ class Services:
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
         self.models = OfferedModels(settings, pool)
         self.sharing = SharingDesk(self.models)
-        self.latent = LatentDesk()
+        self.latent = LatentDesk(self.models)
         self.scores = ScoreDesk(self.models, self._slots)
         self.traces = TraceDesk(self.models, self._slots, self.latest_traces)
 

@@ -12,15 +12,22 @@ from explorer.latent.planes import Floats
 from explorer.services import checks
 from explorer.services.latent import maps, samples, trips, walks
 from explorer.services.latent.samples import Sample
+from explorer.services.latent.tongues import TONGUES, Models
 from explorer.services.latent.worlds import worlds
 
 MOST_SESSIONS = 300
 
 
 class LatentDesk:
-    """Answers what the page asks; threads may share one."""
+    """Answers what the page asks; threads may share one.
 
-    def __init__(self) -> None:
+    Args:
+        models: those of the page, whose continuations have spaces too; None for none.
+    """
+
+    def __init__(self, models: Models | None = None) -> None:
+        if models is not None:
+            TONGUES.models = models
         self._lock = threading.Lock()
         self._samples: OrderedDict[str, Sample] = OrderedDict()
         self._maps: dict[str, Floats] = {}

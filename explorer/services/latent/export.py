@@ -9,6 +9,7 @@ from pathlib import Path
 
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.trace_io import write_traces
+from explorer.latent.language import LANGUAGES
 from explorer.services.latent.samples import Sample
 from explorer.services.latent.traces import sample_traces
 from explorer.services.latent.worlds import facts
@@ -26,8 +27,8 @@ def sample_csv(sample: Sample) -> str:
     axes = [f"z{k + 1}" for k in range(sample.points.shape[1])]
     writer.writerow(["point", *axes, "ended", *FACTS])
     for number, reading in enumerate(sample.readings):
-        row = facts(sample.ref.language, reading.words)
-        values = ["" if row[name] is None else row[name] for name in FACTS]
+        row = facts(sample.ref.language, reading.words, reading.ended)
+        values = ["" if row.get(name) is None else row[name] for name in FACTS]
         coordinates = [repr(float(z)) for z in sample.points[number]]
         writer.writerow([number, *coordinates, reading.ended, *values])
     return out.getvalue()
@@ -49,6 +50,11 @@ def save_sample(sample: Sample | None, folder: Path, kind: str) -> Path:
         raise NotCapable("There is nothing to save yet.", "Sample points first.")
     if kind not in ("csv", "jsonl"):
         raise InvalidParams(f"'{kind}' is no format of a sample.", "Use csv or jsonl.")
+    if kind == "jsonl" and sample.ref.language not in LANGUAGES:
+        raise NotCapable(
+            "The sample of a model is saved as a table only.",
+            "For its traces run latent_point, with a point, on the Compare page.",
+        )
     path = folder / f"sample-{time.strftime('%Y%m%d-%H%M%S')}.{kind}"
     if kind == "csv":
         path.write_text(sample_csv(sample), encoding="utf-8")

@@ -9,10 +9,10 @@ import numpy as np
 
 from explorer.core.errors import InvalidParams
 from explorer.latent.cells import Window, cells
-from explorer.latent.language import language
 from explorer.latent.planes import Floats, Plane, along_axes, beside, principal, through
 from explorer.latent.space import ArielSpace, Space
 from explorer.services import checks
+from explorer.services.latent.tongues import TONGUES
 from explorer.services.latent.worlds import (
     Ref,
     facts,
@@ -105,16 +105,18 @@ def map_patches(asked: Mapping[str, Any], sampled: Floats | None) -> dict[str, A
     points = plane.points(places)
     inside = held(space, points)
     found = space.decode(points[inside])
-    sentences: dict[tuple[str, ...], int] = {}
+    sentences: dict[tuple[tuple[str, ...], bool], int] = {}
     index = np.full(len(points), -1, dtype=np.int64)
-    index[inside] = [sentences.setdefault(reading.words, len(sentences)) for reading in found]
+    index[inside] = [
+        sentences.setdefault((reading.words, reading.ended), len(sentences)) for reading in found
+    ]
     return {
         "window": list(window),
         "about": about,
         "columns": columns,
         "rows": rows,
         "index": index.tolist(),
-        "sentences": [facts(ref.language, words) for words in sentences],
+        "sentences": [facts(ref.language, words, ended) for words, ended in sentences],
     }
 
 
@@ -191,7 +193,7 @@ def encoded(space: Space, ref: Ref, typed: list[str]) -> Floats:
     points = []
     for number, sentence in enumerate(typed, 1):
         try:
-            points.append(encode(space, ref, language(ref.language).split(sentence)))
+            points.append(encode(space, ref, TONGUES.language(ref.language).split(sentence)))
         except InvalidParams as error:
             which = f"Sentence {number}: " if len(typed) > 1 else ""
             raise InvalidParams(f"{which}{error.message}", error.hint) from error

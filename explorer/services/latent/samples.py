@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.latent.language import LANGUAGES
 from explorer.latent.planes import Floats, neighbour_map, principal, straight
 from explorer.latent.space import ArielSpace, Reading, Space
 from explorer.services import checks
@@ -21,6 +22,8 @@ from explorer.services.latent.worlds import Ref, facts, open_space, ref_of, whol
 
 MOST_POINTS = 10_000
 CHUNK = 500
+MODEL_CHUNK = 8
+MOST_MODEL_POINTS = 300
 NEIGHBOURS = 6
 WAYS = ("uniform", "gaussian", "prior", "line", "sphere")
 Z95 = 1.959963984540054
@@ -67,7 +70,8 @@ def begin(asked: Mapping[str, Any]) -> Sample:
     how = asked.get("how")
     if how not in WAYS:
         raise InvalidParams(f"'how' is {checks.shown(how)}.", f"Use {', '.join(WAYS)}.")
-    count = whole(asked, "count", 1, MOST_POINTS)
+    most = MOST_POINTS if ref.language in LANGUAGES else MOST_MODEL_POINTS
+    count = whole(asked, "count", 1, most)
     seed = whole(asked, "seed", 0, 2**53)
     generator = np.random.default_rng(seed)
     if how == "line":
@@ -111,7 +115,9 @@ def chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Decode some more points; see docs/wire.md, "latent: sample"."""
     space = open_space(sample.ref)
     done = len(sample.readings)
-    block = sample.points[done : done + CHUNK]
+    # A model takes a forward a token and point.
+    size = MODEL_CHUNK if sample.ref.language not in LANGUAGES else CHUNK
+    block = sample.points[done : done + size]
     inside = held(space, block)
     if not inside.all():
         raise InvalidParams("Some points lie outside the space.", "Choose another way to sample.")
@@ -121,7 +127,7 @@ def chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
         "sample": sample.number,
         "total": len(sample.points),
         "done": len(sample.readings),
-        "rows": [facts(sample.ref.language, reading.words) for reading in new],
+        "rows": [facts(sample.ref.language, reading.words, reading.ended) for reading in new],
         "ended": [reading.ended for reading in new],
     }
     if done == 0:
@@ -144,13 +150,16 @@ def placed(sample: Sample, wanted: Any) -> dict[str, Any]:
 
 def summary(sample: Sample) -> list[dict[str, Any]]:
     """Shares of the sample with 95 % intervals (Wilson)."""
-    rows = [facts(sample.ref.language, reading.words) for reading in sample.readings]
+    spoken = sample.ref.language
+    rows = [facts(spoken, reading.words, reading.ended) for reading in sample.readings]
     n = len(rows)
     counts = Counter(reading.words for reading in sample.readings)
     found = [
         ("different sentences", len(counts), n, "of all points: 1 is no sentence twice"),
-        ("novel", sum(r["novel"] for r in rows), n, "not among the sentences trained on"),
     ]
+    if rows and rows[0]["novel"] is not None:
+        novel = sum(bool(r["novel"]) for r in rows)
+        found.append(("novel", novel, n, "not among the sentences trained on"))
     if rows and rows[0]["valid"] is not None:
         valid = sum(bool(r["valid"]) for r in rows)
         found.insert(0, ("valid", valid, n, "sentences of the language, by its judge"))
@@ -184,7 +193,7 @@ def neighbours(sample: Sample | None, ref: Ref, point: Floats) -> list[dict[str,
     for i in np.argsort(distances, kind="stable")[: 50 * NEIGHBOURS].tolist():
         words = sample.readings[i].words
         if words not in found:
-            row = facts(ref.language, words)
+            row = facts(ref.language, words, sample.readings[i].ended)
             found[words] = {"index": i, "distance": float(distances[i]), **row}
         if len(found) == NEIGHBOURS:
             break

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.latent.language import language
 from explorer.latent.space import ArielSpace
 from explorer.services.latent.maps import encode, plane_of
+from explorer.services.latent.tongues import TONGUES
 from explorer.services.latent.worlds import facts, open_space, ref_of, text, verdict
 
 DIGITS = 24
@@ -25,7 +25,7 @@ def round_trip(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     ref = ref_of(asked)
     space = open_space(ref)
-    words = language(ref.language).split(text(asked, "text"))
+    words = TONGUES.language(ref.language).split(text(asked, "text"))
     judged = verdict(ref.language, words)
     code = encode(space, ref, words)[None]
     back = space.decode(code)[0]

@@ -46,7 +46,8 @@ def walk(asked: Mapping[str, Any]) -> dict[str, Any]:
     readings = iter(space.decode(points[inside]))
     rows = []
     for is_inside in inside.tolist():
-        row = facts(ref.language, next(readings).words) if is_inside else None
+        reading = next(readings) if is_inside else None
+        row = None if reading is None else facts(ref.language, reading.words, reading.ended)
         rows.append(row)
     plane, window, about = plane_of(space, ref, asked.get("plane"), None)
     return {
@@ -86,7 +87,7 @@ def at_point(asked: Mapping[str, Any], sample: Sample | None) -> dict[str, Any]:
     judged = verdict(ref.language, reading.words)
     own = space.encode([reading.words]) if _is_known(space, reading.words) else None
     return {
-        **facts(ref.language, reading.words),
+        **facts(ref.language, reading.words, reading.ended),
         "ended": reading.ended,
         "why": "" if judged is None else judged.reason,
         "point": point.tolist(),

@@ -16,8 +16,13 @@ from explorer.latent.meaning import meaning_order
 from explorer.latent.space import ArielSpace, Space
 from explorer.latent.spaces import has_word_law, load_space, spaces, word_vectors
 from explorer.services import checks
+from explorer.services.latent.tongues import MARK, MODEL_SIZES, TONGUES
+from explorer.services.settings import DEFAULT_MODEL, SHIPPED_MODEL
 
 KEPT_SENTENCES = 50_000
+MODELS = (SHIPPED_MODEL, DEFAULT_MODEL)
+"""Models whose continuations have a space on the page."""
+FIRST_PROMPT = "Once upon a time"
 _LARGEST = sys.float_info.max
 
 
@@ -49,9 +54,12 @@ def ref_of(asked: Mapping[str, Any]) -> Ref:
         raise InvalidParams(
             f"The order of words is {checks.shown(order)}.", "Use alphabet or meaning."
         )
-    return Ref(
-        text(asked, "language"), text(asked, "space"), whole(asked, "dimensions", 1, 64), order
-    )
+    spoken = text(asked, "language")
+    if MARK in spoken:
+        raise InvalidParams(f"{checks.shown(spoken)} is no language.", "Choose one of the page's.")
+    if spoken not in LANGUAGES and spoken in MODELS:
+        spoken = TONGUES.named(spoken, text(asked, "prompt", 2_000) if "prompt" in asked else "")
+    return Ref(spoken, text(asked, "space"), whole(asked, "dimensions", 1, 64), order)
 
 
 def text(asked: Mapping[str, Any], name: str, most: int = 4_000) -> str:
@@ -109,7 +117,7 @@ def open_space(ref: Ref) -> Space:
     Raises:
         ExplorerError: for one that is not here.
     """
-    space = load_space(ref.language, ref.space, ref.dimensions)
+    space = TONGUES.space(ref.language, ref.space, ref.dimensions)
     if ref.order == "alphabet":
         return space
     if ref.order not in orders(ref.language, ref.space) or not isinstance(space, ArielSpace):
@@ -141,8 +149,31 @@ def _meaning(spoken: str) -> tuple[int, ...]:
 
 
 def worlds() -> list[dict[str, Any]]:
-    """Every language with its spaces, for the page's boxes."""
-    return [world for name in LANGUAGES if (world := _world(name))]
+    """Every language with its spaces, for the page's boxes; the models' tongues come last."""
+    shipped = [world for name in LANGUAGES if (world := _world(name))]
+    return [*shipped, *(map(_model_world, MODELS) if TONGUES.models is not None else ())]
+
+
+def _model_world(name: str) -> dict[str, Any]:
+    """What a model says after a prompt: nothing is loaded for this."""
+    ariel = {
+        "name": "ariel",
+        "title": f"AriEL over {name}",
+        "paper": ArielSpace.paper,
+        "sizes": list(MODEL_SIZES),
+        "prior": ArielSpace.prior,
+        "orders": ["alphabet"],
+        "bounds": {},
+        "boxes": True,
+    }
+    return {
+        "name": name,
+        "title": f"what {name} says",
+        "words": 0,
+        "judged": False,
+        "prompt": FIRST_PROMPT,
+        "spaces": [ariel],
+    }
 
 
 def _world(name: str) -> dict[str, Any] | None:
@@ -159,6 +190,7 @@ def _world(name: str) -> dict[str, Any] | None:
         "title": spoken.title,
         "words": len(spoken.vocabulary),
         "judged": spoken.judge is not None,
+        "prompt": None,
         "spaces": found,
     }
 
@@ -195,35 +227,45 @@ def _bounds(spoken: str, name: str, sizes: Sequence[int]) -> dict[int, dict[str,
 @lru_cache(maxsize=KEPT_SENTENCES)
 def verdict(spoken: str, words: tuple[str, ...]) -> Verdict | None:
     """What the judge says; None where the language has none."""
-    judge = language(spoken).judge
+    judge = TONGUES.language(spoken).judge
     return None if judge is None else judge.judge(words)
 
 
 @lru_cache(maxsize=KEPT_SENTENCES)
-def facts(spoken: str, words: tuple[str, ...]) -> dict[str, Any]:
+def facts(spoken: str, words: tuple[str, ...], ended: bool = True) -> dict[str, Any]:
     """A sentence as a row of the page.
 
+    Args:
+        spoken: name of the language.
+        words: of the sentence.
+        ended: False where no end came: such a one is not valid.
+
     Returns:
-        `text`, `words` their number, `valid` (None where nothing decides that), `novel`, `bits`
-        (surprisal under the language's word law; None where that forbids it) and `kind`.
+        `text`, `words` their number, `valid` (None where nothing decides that), `novel` (None
+        where that is not known), `bits` (surprisal under the language's word law; None where
+        that forbids it; missing where there is none), `kind` (question, statement or none) and
+        `rule` (the sentence's own, if it is judged).
     """
-    tongue = language(spoken)
+    tongue = TONGUES.language(spoken)
     judged = verdict(spoken, words)
-    return {
-        "text": tongue.join(words),
+    text = tongue.join(words)
+    found = {
+        "text": text,
         "words": len(words),
-        "valid": None if judged is None else judged.valid,
-        "novel": tongue.is_novel(words),
-        "bits": surprisal_bits(spoken, words),
-        "kind": kind_of(words, judged),
+        "valid": None if judged is None else judged.valid and ended,
+        "novel": tongue.is_novel(words) if len(tongue.seen) else None,
+        "kind": kind_of(text, judged),
         "rule": judged.rules[1].replace("_", " ") if judged and len(judged.rules) > 1 else "",
     }
+    if reference_space(spoken) is not None:
+        found["bits"] = surprisal_bits(spoken, words)
+    return found
 
 
-def kind_of(words: Sequence[str], judged: Verdict | None) -> str:
+def kind_of(text: str, judged: Verdict | None) -> str:
     """What sort of sentence it is: by the rule that writes it, else by its last mark."""
     if judged is None:
-        return "question" if words and words[-1] == "?" else "statement"
+        return "question" if text.rstrip().endswith("?") else "statement"
     if not judged.valid:
         return "none"
     return judged.rules[0]
@@ -244,7 +286,7 @@ def surprisal_bits(spoken: str, words: tuple[str, ...]) -> float | None:
 @lru_cache(maxsize=8)
 def reference_space(spoken: str) -> ArielSpace[Any] | None:
     """AriEL of the language: its trained word model where there is one, else the grammar."""
-    known = spaces(spoken)
+    known = spaces(spoken) if spoken in LANGUAGES else {}
     for name in ("ariel_lm", "ariel"):
         if name in known:
             space = load_space(spoken, name, 2)

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.core.errors import ExplorerError, InvalidParams, NotCapable
+from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.trace_io import read_traces
 from explorer.latent.spaces import load_space
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.latent.export import save_sample
 from explorer.services.latent.paper_table import paper_tables
 from explorer.services.latent.samples import wilson
+from explorer.services.latent.tongues import TONGUES
 from explorer.services.latent.trips import decimal
 from explorer.services.latent.worlds import worlds
+from explorer.services.loading import load_model
 
 TOY = {"language": "toy", "space": "ariel", "dimensions": 2}
 BALL, KEYS = "Is it a red ball?", "the teachers are holding eleven small keys"
@@ -286,3 +288,62 @@ def test_without_the_document_there_is_no_table(tmp_path: Path) -> None:
     assert paper_tables(tmp_path / "none.md") == []
     (tmp_path / "bare.md").write_text("# Nothing\n", "utf-8")
     assert paper_tables(tmp_path / "bare.md") == []
+
+
+class TinyOnly:
+    """The shipped model, in memory or not."""
+
+    def __init__(self) -> None:
+        self.model = load_model("tiny")
+        self.here = True
+
+    def allow(self, name: str) -> None:
+        if name != "tiny":
+            raise ModelUnavailable(f"The model '{name}' is not offered here.", "Choose another.")
+
+    def ready(self, name: str) -> Any:
+        return self.model if self.here else None
+
+
+@pytest.fixture
+def with_tiny(monkeypatch: pytest.MonkeyPatch) -> TinyOnly:
+    models = TinyOnly()
+    monkeypatch.setattr(TONGUES, "models", models)
+    return models
+
+
+def test_what_a_model_says_after_a_prompt_is_a_map(desk, with_tiny) -> None:
+    assert [world["name"] for world in worlds()][-2:] == ["tiny", "smollm2-135m"]
+    mine = {"language": "tiny", "prompt": "Once upon a time", "dimensions": 2}
+    found = ask(desk, "cells", prefix=[], window=[0, 0, 1, 1], pixels=300, **mine)
+    firsts = {cell[0]: cell[6] for cell in found["cells"] if cell[1] == -1}
+    assert max(firsts, key=firsts.__getitem__) in (",", " there")
+    said = ask(desk, "point", place=[0.5, 0.5], **mine)
+    assert said["valid"] is None
+    assert said["novel"] is None
+    assert "bits" not in said
+    trip = ask(desk, "trip", text=", there was a cat.", **mine)
+    assert trip["same"]
+    sample = ask(desk, "sample", how="uniform", count=3, seed=1, **mine)
+    assert sample["done"] == 3
+    assert [entry["name"] for entry in sample["summary"]] == ["different sentences"]
+    other = ask(desk, "point", place=[0.5, 0.5], **{**mine, "prompt": "The king"})
+    assert other["text"] != said["text"]
+
+
+def test_a_model_that_is_not_loaded_or_not_offered_is_said(desk, with_tiny, tmp_path) -> None:
+    with pytest.raises(ModelUnavailable, match="not offered"):
+        ask(desk, "trip", text="a", language="smollm2-135m", dimensions=2)
+    with pytest.raises(NotCapable, match="no space"):
+        ask(desk, "trip", text="a", language="tiny", dimensions=16)
+    with pytest.raises(InvalidParams, match="300"):
+        ask(desk, "sample", how="uniform", count=301, seed=1, language="tiny")
+    ask(desk, "sample", how="uniform", count=1, seed=1, language="tiny")
+    with pytest.raises(NotCapable, match="table only"):
+        save_sample(desk.sample("tab"), tmp_path, "jsonl")
+    assert save_sample(desk.sample("tab"), tmp_path, "csv").stat().st_size > 0
+    with_tiny.here = False
+    with pytest.raises(NotCapable, match="not loaded"):
+        ask(desk, "trip", text="a", language="tiny", dimensions=2)
+    with pytest.raises(InvalidParams, match="no language"):
+        ask(desk, "trip", text="a", language="tiny\x1fhidden", dimensions=2)

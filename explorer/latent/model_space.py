@@ -1,0 +1,135 @@
+"""AriEL over any causal language model: a point of the cube is a continuation of a prompt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+
+from explorer.core.detokenize import display_piece
+from explorer.core.errors import InvalidParams
+from explorer.core.handle import ModelHandle
+from explorer.latent.ariel import Ariel
+from explorer.latent.language import Language
+from explorer.latent.law import Law
+from explorer.latent.laws import History
+from explorer.latent.model_laws import ModelLaws
+from explorer.latent.space import ArielSpace, Words
+
+MAX_TOKENS = 24
+"""Longest continuation: each token of a point costs the model a forward."""
+
+
+class TokenWords(Words):
+    """The tokens of a tokenizer as words: their bytes as they are shown, each name once.
+
+    Args:
+        model: whose tokens.
+    """
+
+    def __init__(self, model: ModelHandle) -> None:
+        self._tokenizer = model.tokenizer
+        self._size = model.info.vocab_size
+
+    def __len__(self) -> int:
+        """Ids that the model has a logit for."""
+        return self._size
+
+    @cached_property
+    def by_id(self) -> tuple[str, ...]:  # type: ignore[override]  # made when it is first asked for
+        """Names by id; of several tokens that are shown alike all but the first carry their id."""
+        named: dict[str, int] = {}
+        known = self._tokenizer.vocab_size
+        for i in range(self._size):
+            shown = display_piece(self._tokenizer.token_bytes(i)) if i < known else f"[{i}]"
+            named[f"{shown}⟨{i}⟩" if shown in named or not shown else shown] = i
+        return tuple(named)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:  # type: ignore[override]  # made when it is first asked for
+        return {name: number for number, name in enumerate(self.by_id)}
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """The tokens of a typed text, as a continuation."""
+        return self.words(self._tokenizer.encode_continuation(text))
+
+    def join(self, words: Sequence[str]) -> str:
+        """The text of tokens: their bytes, one after another."""
+        ids = [self._ids[word] for word in words]
+        known = [i for i in ids if i < self._tokenizer.vocab_size]
+        return b"".join(map(self._tokenizer.token_bytes, known)).decode("utf-8", "replace")
+
+
+class ModelLanguage(Language):
+    """What a model says after a prompt: nothing judges it, and nothing is known to be old."""
+
+    def join(self, words: Sequence[str]) -> str:
+        """The text of tokens."""
+        assert isinstance(self.tokens, TokenWords)
+        return self.tokens.join(words)
+
+    @property
+    def tokens(self) -> TokenWords:
+        """Names and ids."""
+        return self.split.__self__  # type: ignore[attr-defined,no-any-return]  # a bound method
+
+
+def model_language(model: ModelHandle) -> ModelLanguage:
+    """A model's tokens as a language."""
+    words = TokenWords(model)
+    return ModelLanguage(model.info.id, model.info.id, (), words.split)
+
+
+class SharedLaws:
+    """The laws of one model for several threads: one is computed at a time.
+
+    Args:
+        laws: for one thread at a time.
+    """
+
+    def __init__(self, laws: ModelLaws) -> None:
+        self._laws = laws
+        self._lock = threading.Lock()
+        self.vocab_size, self.end_id = laws.vocab_size, laws.end_id
+        self.together, self.start = laws.together, laws.start
+
+    def after(self, place: History, token_id: int) -> History:
+        """The tokens so far, and one more."""
+        return (*place, token_id)
+
+    def laws(self, places: Sequence[History]) -> list[Law]:
+        """The laws after prefixes."""
+        with self._lock:
+            return self._laws.laws(places)
+
+
+def model_space(
+    model: ModelHandle, dimensions: int, *, prompt: str = "", max_tokens: int = MAX_TOKENS
+) -> ArielSpace[History]:
+    """AriEL over what a model says after a prompt; threads may share it.
+
+    Args:
+        model: any causal language model that marks where texts end.
+        dimensions: 1 … 64.
+        prompt: what stands before every continuation; the model's begin mark where it is "".
+        max_tokens: longest continuation; a longer one is cut off.
+
+    Raises:
+        InvalidParams: for a model that names no end, or dimensions or a prompt that cannot be.
+    """
+    ids = model.tokenizer.encode(prompt) if prompt else []
+    limit = model.info.context_length
+    if limit and len(ids) + max_tokens > limit:
+        raise InvalidParams(
+            f"The prompt has {len(ids):,} tokens; {model.info.id} reads {limit:,}.", "Shorten it."
+        )
+    laws = SharedLaws(ModelLaws(model, ids, recent=512 if model.info.vocab_size < 10_000 else 96))
+    space = ArielSpace(
+        laws,
+        TokenWords(model),
+        dimensions,
+        title=f"AriEL over {model.info.id}",
+        max_words=max_tokens,
+    )
+    assert isinstance(space.ariel, Ariel)
+    return space
