@@ -5,17 +5,17 @@ function choiceBox(label, choices, value, onChange, properties = {}) {
   const select = make("select", { class: "gx-select", onchange: () => onChange(select.value), ...properties });
   select.append(...choices.map(([key, word]) => make("option", { value: key, text: word })));
   select.value = String(value);
-  return make("label", { class: "gx-field" }, make("span", { text: label }), select);
+  return make("label", { class: "gx-labelled" }, make("span", { text: label }), select);
 }
 
 function textBox(label, value, properties = {}) {
   const input = make("input", { class: "gx-input", type: "text", value, spellcheck: "false", autocomplete: "off", ...properties });
-  return make("label", { class: "gx-field gx-wide" }, make("span", { text: label }), input);
+  return make("label", { class: "gx-labelled gx-wide" }, make("span", { text: label }), input);
 }
 
 function numberBox(label, value, low, high, properties = {}) {
   const input = make("input", { class: "gx-input", type: "number", value, min: low, max: high, step: 1, ...properties });
-  return make("label", { class: "gx-field" }, make("span", { text: label }), input);
+  return make("label", { class: "gx-labelled" }, make("span", { text: label }), input);
 }
 
 const fieldOf = (label) => label.querySelector("input, select");

@@ -37,7 +37,7 @@ class ScorePage {
     this.tools = make("div", { class: "gx-bench", hidden: true }, this.buildCould(), this.buildProbe());
     this.root.replaceChildren(
       this.text,
-      make("div", { class: "gx-fields" }, this.before, this.go, make("label", { class: "gx-field" }, make("span", { text: "or a file" }), this.file)),
+      make("div", { class: "gx-fields" }, this.before, this.go, make("label", { class: "gx-labelled" }, make("span", { text: "or a file" }), this.file)),
       make("div", { class: "gx-row" }, make("span", { class: "gx-soft", text: "Try:" }), ...tries),
       this.say,
       this.stageSlot,
@@ -212,7 +212,7 @@ function currentModel() {
 function lineOf(values, onPlace) {
   const top = Math.max(...values) || 1;
   const points = values.map((value, k) => `${((k / (values.length - 1)) * SPARK.width).toFixed(1)},${(SPARK.height - 4 - (value / top) * (SPARK.height - 10)).toFixed(1)}`);
-  const svg = makeSvg("svg", { class: "gx-line", viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, preserveAspectRatio: "none" });
+  const svg = makeSvg("svg", { class: "gx-curve", viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, preserveAspectRatio: "none" });
   svg.append(makeSvg("polyline", { points: points.join(" ") }));
   svg.addEventListener("click", (event) => {
     const box = svg.getBoundingClientRect();

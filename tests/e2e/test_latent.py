@@ -33,7 +33,7 @@ def said(page: Page) -> Locator:
 
 
 def choose(page: Page, label: str, value: str) -> None:
-    page.locator(".gx-latent label.gx-field", has_text=re.compile(f"^{label}")).locator(
+    page.locator(".gx-latent label.gx-labelled", has_text=re.compile(f"^{label}")).locator(
         "select"
     ).select_option(value)
 

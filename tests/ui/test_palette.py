@@ -69,6 +69,16 @@ def test_style_sheets_name_no_colour_of_their_own(sheet: object) -> None:
     assert not re.findall(r"\b(?:rgba?|hsla?|oklch)\(", text)
 
 
+def test_a_name_means_one_thing() -> None:
+    """Pages share one document: a class laid out in two sheets is two things of one name."""
+    laid_out: dict[str, set[str]] = {}
+    for sheet in SHEETS:
+        for name in re.findall(r"^\.(gx-[\w-]+) \{", sheet.read_text("utf-8"), re.MULTILINE):
+            laid_out.setdefault(name, set()).add(sheet.stem)
+    shared = {name: sheets for name, sheets in laid_out.items() if len(sheets) > 1}
+    assert shared.keys() <= {"gx-card"}
+
+
 def test_every_colour_variable_in_use_is_defined() -> None:
     styles = page_styles("app", "latent", "score", "traces") + page_styles("export")
     script = "".join(p.read_text(encoding="utf-8") for p in (ASSETS / "js").glob("*.js"))
