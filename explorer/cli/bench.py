@@ -26,6 +26,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--processors", action="store_true", help="what each logits processor costs, instead"
     )
+    parser.add_argument(
+        "--repeats", action="store_true", help="what finding all repeated spans costs, instead"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
@@ -39,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.rounds < 1 or arguments.tokens < 2:
         raise InvalidParams("A benchmark needs a round and two tokens.", "Ask for more.")
+    if arguments.repeats:
+        return _repeats(arguments.rounds, as_json=arguments.json)
     model = open_model(arguments.model, rows=8, tokens=arguments.tokens)
     if arguments.processors:
         return _processors(model, as_json=arguments.json)
@@ -79,4 +84,23 @@ def _processors(model: ModelHandle, *, as_json: bool) -> int:
         for c in costs
     ]
     print(table(["processor", "time", ""], rows))
+    return 0
+
+
+def _repeats(rounds: int, *, as_json: bool) -> int:
+    """Print what the suffix automaton costs beside a scan of all pairs of places."""
+    from explorer.services.repeat_costs import repeat_costs
+
+    costs = repeat_costs(rounds=rounds)
+    if as_json:
+        print(json.dumps(asdict(costs) | {"ratio": costs.ratio}, indent=2))
+        return 0
+    rows = [
+        ["suffix automaton", f"{costs.tokens:,}", f"{costs.automaton:.4f} s"],
+        ["scan of all pairs", f"{costs.tokens:,}", f"{costs.scan:.4f} s"],
+        ["suffix automaton", f"{costs.long_tokens:,}", f"{costs.long:.4f} s"],
+    ]
+    print(table(["all repeated spans", "tokens", "median"], rows))
+    said = "the same" if costs.agree else "NOT THE SAME"
+    print(f"the scan takes {costs.ratio:.0f} times as long; both found {said}")
     return 0

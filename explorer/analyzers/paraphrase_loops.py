@@ -1,0 +1,126 @@
+"""Paraphrase cycles: sentences that say again what was said, in nearly the same words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from explorer.analyzers.near_loops import NearLoop
+from explorer.core.loops import LoopThresholds
+
+ENDS = frozenset(".!?\n")
+MAX_CYCLE = 4
+"""Most sentences in a cycle."""
+_SHORTEST = 4
+
+
+def sentences(pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """(first, after the last) token of every sentence: up to a piece that holds one of `ENDS`.
+
+    Fewer than 4 tokens are joined to the sentence before ("Mr.", "3.").
+    """
+    found: list[tuple[int, int]] = []
+    begin = 0
+    for place, piece in enumerate(pieces, 1):
+        if place < len(pieces) and not ENDS & set(piece):
+            continue
+        if place - begin < _SHORTEST and found:
+            found[-1] = (found[-1][0], place)
+        else:
+            found.append((begin, place))
+        begin = place
+    return found
+
+
+def overlap(first: Sequence[str], second: Sequence[str]) -> float:
+    """How much of two sentences is in both: Dice's coefficient over words and pairs of words.
+
+    Letters' case and order of far-away words do not count.
+
+    >>> round(overlap(["the", " cat", " sat", " up"], ["the", " cat", " lay", " up"]), 3)
+    0.571
+    """
+    one, two = _grams(first), _grams(second)
+    total = one.total() + two.total()
+    return 2 * (one & two).total() / total if total else 0.0
+
+
+def _grams(pieces: Sequence[str]) -> Counter[tuple[str, ...]]:
+    words = [piece.strip().lower() for piece in pieces if piece.strip()]
+    single = Counter((word,) for word in words)
+    return single + Counter(pairwise(words))
+
+
+def paraphrase_loops(
+    pieces: Sequence[str],
+    thresholds: LoopThresholds | None = None,
+    min_overlap: float = 0.5,
+) -> tuple[NearLoop, ...]:
+    """Runs of sentences, each much like the one k sentences before, k from 1 to 4.
+
+    Where neighbouring copies are all the same, it is an exact loop and not listed here. Lists
+    that count, and edited loops of whole sentences, are paraphrases too.
+
+    Args:
+        pieces: text of every token.
+        thresholds: longest unit in tokens, fewest copies, fewest tokens.
+        min_overlap: least `overlap` of neighbouring copies of a sentence.
+
+    Raises:
+        ValueError: for an overlap that is not in (0, 1].
+
+    Oracle: planted cycles, none among unlike sentences (tests/unit/analyzers/test_near_loops.py).
+    """
+    if not 0 < min_overlap <= 1:
+        raise ValueError(f"min_overlap is a share in (0, 1], got {min_overlap}")
+    given = thresholds or LoopThresholds()
+    spans = sentences(pieces)
+    texts = [pieces[a:b] for a, b in spans]
+    found: list[NearLoop] = []
+    begin = 0
+    while begin < len(texts):
+        runs = [_run(texts, begin, k, min_overlap) for k in range(1, MAX_CYCLE + 1)]
+        loops = [
+            loop
+            for k, likeness in enumerate(runs, 1)
+            if (loop := _loop(spans, begin, k, likeness, given)) is not None
+        ]
+        if not loops:
+            begin += 1
+            continue
+        # the smallest cycle of those that reach farthest
+        best = max(loops, key=lambda loop: (loop.end, -loop.period))
+        if best.likeness < 1:
+            found.append(best)
+        begin = next((i for i, (a, _) in enumerate(spans) if a >= best.end), len(texts))
+    return tuple(found)
+
+
+def _run(texts: Sequence[Sequence[str]], begin: int, cycle: int, least: float) -> list[float]:
+    """Overlaps of sentences with those a cycle before, while they suffice."""
+    likeness: list[float] = []
+    for i in range(begin + cycle, len(texts)):
+        share = overlap(texts[i - cycle], texts[i])
+        if share < least:
+            break
+        likeness.append(share)
+    return likeness
+
+
+def _loop(
+    spans: Sequence[tuple[int, int]],
+    begin: int,
+    cycle: int,
+    likeness: Sequence[float],
+    given: LoopThresholds,
+) -> NearLoop | None:
+    copies = 1 + len(likeness) // cycle
+    if copies < given.min_copies:
+        return None
+    onset, end = spans[begin][0], spans[begin + copies * cycle - 1][1]
+    period = (end - onset) / copies
+    if end - onset < given.min_tokens or period > given.max_period:
+        return None
+    used = likeness[: (copies - 1) * cycle]
+    return NearLoop("paraphrase", onset, end, period, copies, sum(used) / len(used))
