@@ -52,7 +52,7 @@ def wilson(hits: int, n: int) -> Figure:
     )
 
 
-def pooled(hits: Sequence[int], sizes: Sequence[int]) -> Figure:
+def pooled(hits: Sequence[float], sizes: Sequence[int]) -> Figure:
     """Hits of all over the size of all, where what belongs to one sentence goes together.
 
     The interval is the delete-one-sentence jackknife's.
