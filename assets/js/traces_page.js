@@ -98,6 +98,8 @@ class TracesPage {
     if (redraw) this.drawStage();
     this.drawFork();
     this.drawPart();
+    // Work that this page lost sight of: the server was out of reach for a moment.
+    if (state.work && !this.job) this.follow(state.work);
   }
 
   // The branches.
@@ -250,6 +252,8 @@ class TracesPage {
   /** Asks how far some work is until it has ended. */
   async follow(job) {
     this.job = job.job;
+    // A Stop that came as the last work ended is not meant for this one.
+    this.stopping = false;
     this.stopButton.hidden = false;
     this.verifyButton.disabled = true;
     this.drawFork();
@@ -268,8 +272,21 @@ class TracesPage {
     this.stopButton.hidden = true;
     this.verifyButton.disabled = false;
     if (found) this.show(found);
-    else this.drawFork();
+    else await this.recover();
     if (found && found.what === "Verifying") this.tellVerdict(found);
+  }
+
+  /** After a failure: what was made before it is shown, and the words on it stay. */
+  async recover() {
+    const words = [...this.say.childNodes];
+    const [look, role] = [this.say.className, this.say.getAttribute("role")];
+    const found = await this.bridge.ask({ ask: "state" });
+    if (found && !found.error) this.show(found);
+    else this.drawFork();
+    if (this.job) return;
+    this.say.className = look;
+    this.say.setAttribute("role", role);
+    this.say.replaceChildren(...words);
   }
 
   tellVerdict({ branches, stopped }) {

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from ui.fake_services import FakeServices
 
-from explorer import generate, write_traces
+from explorer import generate, read_traces, write_traces
+from explorer.core.errors import NotCapable
+from explorer.services.verify.files import verify_traces
 
 OpenPage = Callable[..., Page]
 SLOW = 30_000
@@ -57,6 +60,54 @@ def test_a_dropped_file_shows_lanes_plot_and_table(bench: Page) -> None:
     expect(bench.locator(".gx-traces .gx-metrics tbody tr")).to_have_count(3)
     token(bench, 1, 4)
     expect(bench.locator(".gx-traces .gx-pin-where")).to_contain_text("token 4")
+
+
+def test_a_stop_that_comes_too_late_ends_nothing_else(bench: Page) -> None:
+    bench.evaluate("Explorer.traces.stop()")
+    bench.get_by_role("button", name="Verify").click()
+    expect(bench.locator(".gx-traces")).to_contain_text("All that was checked", timeout=SLOW)
+    expect(bench.locator(".gx-traces")).not_to_contain_text("Stopped after")
+
+
+def test_work_goes_on_where_a_question_after_it_failed(
+    bench: Page, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    model = services.models.model
+    monkeypatch.setattr(services.models, "ready", lambda _: held.wait(20) and model)
+    bench.evaluate(
+        """() => {
+            const { bridge } = Explorer.traces, ask = bridge.ask.bind(bridge);
+            bridge.ask = (question) => {
+                if (question.ask !== "job") return ask(question);
+                bridge.ask = ask;
+                return Promise.resolve({ error: { message: "lost for a moment", hint: "" } });
+            };
+        }"""
+    )
+    bench.get_by_role("button", name="Verify").click()
+    expect(bench.get_by_role("button", name="Verify")).to_be_disabled()
+    bench.wait_for_timeout(1500)  # the failure has come, and was got over
+    expect(bench.get_by_role("button", name="Stop", exact=True).last).to_be_visible()
+    held.set()
+    expect(bench.locator(".gx-branch .gx-good")).to_have_count(3, timeout=SLOW)
+    expect(bench.get_by_role("button", name="Verify")).to_be_enabled()
+
+
+def test_what_was_made_before_a_failure_is_shown(
+    bench: Page, services: FakeServices, trace_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_more: object) -> Iterator[object]:
+        found = iter(proven)
+        yield next(found)
+        raise NotCapable("This model went away.", "Load it again.")
+
+    proven = list(verify_traces(read_traces(trace_file), services.models.model))
+    monkeypatch.setattr("explorer.services.traces.desk.verify_traces", fail)
+    bench.get_by_role("button", name="Verify").click()
+    expect(bench.locator(".gx-traces .gx-problem")).to_contain_text("went away", timeout=SLOW)
+    expect(bench.locator(".gx-branch .gx-good")).to_have_count(1)
+    expect(bench.locator(".gx-traces .gx-problem")).to_contain_text("went away")
 
 
 def test_a_fork_grows_from_an_alternative_and_undo_takes_it_back(bench: Page) -> None:

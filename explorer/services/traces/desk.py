@@ -16,14 +16,14 @@ from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.decoders.spec import parse
 from explorer.services import checks
-from explorer.services.branches import Branch, Tree
+from explorer.services.branches import Tree
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
-from explorer.services.replay import MAX_LANES, replay
+from explorer.services.replay import MAX_LANES
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.jobs import Job
-from explorer.services.traces.tabs import Tab, check_room, of_one_run, run_of
+from explorer.services.traces.tabs import Tab, check_room, lines_of, of_one_run, run_of
 from explorer.services.verify.files import verify_traces
 
 MOST_TRACES = 200
@@ -136,7 +136,7 @@ class TraceDesk:
         tab = self._tab(session)
         if not tab.shown:
             raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
-        return _lines([tab.tree[i] for i in tab.shown])
+        return lines_of([tab.tree[i] for i in tab.shown])
 
     def forget(self, session: str) -> None:
         """The tab was closed."""
@@ -184,8 +184,8 @@ class TraceDesk:
                 "shown": list(tab.shown),
                 "can_undo": tab.history.can_undo,
                 "can_redo": tab.history.can_redo,
-                "ndjson": _lines(shown),
-                "job": tab.work(),
+                "ndjson": lines_of(shown),
+                "work": tab.work(),
             }
 
     def _take(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,7 +300,8 @@ class TraceDesk:
             if tab.job is not None and not tab.job.done:
                 raise NotCapable(f"{tab.job.what} is under way.", "Wait for it, or stop it.")
             tab.job = Job(what).start(work)
-            return tab.job.as_data()
+            # It may have ended already: its end is told by the question after it, with all it made.
+            return {**tab.job.as_data(), "done": False}
 
     @contextmanager
     def _place(self, job: Job) -> Iterator[None]:
@@ -318,10 +319,10 @@ class TraceDesk:
         job = tab.job
         if job is None or job.number != asked.get("job"):
             raise NotCapable("This work is not kept any more.", "Begin it again.")
-        if asked.get("stop"):
+        if asked.get("stop") and not job.done:
             job.cancel.set()
         if not job.done:
-            return job.as_data()
+            return {**job.as_data(), "done": False}
         if job.error is not None:
             raise job.error
         return {**job.as_data(), **self._state(tab, asked)}
@@ -353,14 +354,6 @@ def _text(asked: Mapping[str, Any], name: str, most: int = 20_000) -> str:
     if not isinstance(value, str) or len(value) > most:
         raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a short text.")
     return value
-
-
-def _lines(branches: Sequence[Branch]) -> str:
-    """The wire's lines of some branches; a fork says from where."""
-    if not branches:
-        return ""
-    names = [branch.name if branch.parent else "" for branch in branches]
-    return replay([branch.trace for branch in branches], names).ndjson
 
 
 _ANSWERS: dict[str, Callable[[TraceDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {

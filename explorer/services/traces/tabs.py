@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from explorer.core.errors import NotCapable
 from explorer.core.types import Trace
-from explorer.services.branches import History, Tree
-from explorer.services.replay import MAX_LANES
+from explorer.services.branches import Branch, History, Tree
+from explorer.services.replay import MAX_LANES, replay
 from explorer.services.traces.jobs import Job
 
 MOST_KEPT_TOKENS = 400_000
 """Of all that a tab holds, what can be undone included: a token is some kilobytes."""
+MOST_SHOWN_TOKENS = 12_000
+"""Of all lanes beside each other: more take a browser many seconds to draw."""
 
 
 @dataclass
@@ -83,3 +86,21 @@ def of_one_run(tree: Tree, branch_id: str) -> tuple[str, ...]:
     found = [b.id for b in tree.branches if run_of(b.trace) == run]
     first = found.index(branch_id) // MAX_LANES * MAX_LANES
     return tuple(found[first : first + MAX_LANES])
+
+
+def lines_of(branches: Sequence[Branch]) -> str:
+    """The wire's lines of some branches; a fork says from where, a long one where it is cut."""
+    if not branches:
+        return ""
+    share = MOST_SHOWN_TOKENS // len(branches)
+    shown = [_shown(branch, share) for branch in branches]
+    return replay([trace for trace, _ in shown], [name for _, name in shown]).ndjson
+
+
+def _shown(branch: Branch, most: int) -> tuple[Trace, str]:
+    """What the page shows of a branch, and what it says behind the lane's title."""
+    trace, name = branch.trace, branch.name if branch.parent else ""
+    if len(trace.steps) <= most:
+        return trace, name
+    cut = replace(trace, steps=trace.steps[:most], loops=(), hypotheses=())
+    return cut, " · ".join(filter(None, (name, f"the first {most:,} tokens")))

@@ -23,6 +23,7 @@ from explorer.core.errors import (
 from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.services.traces.desk import MOST_TRACES, TraceDesk
+from explorer.services.traces.jobs import Job, Work
 from explorer.services.verify.files import verify_traces
 
 SPECS = ["greedy", "nucleus:p=0.9", "temperature:temperature=1.5"]
@@ -126,6 +127,21 @@ def test_a_file_of_many_traces_is_bounded(desk, traces, tmp_path) -> None:
     state = ask(desk, "state")
     assert len(state["branches"]) == MOST_TRACES
     assert len(state["shown"]) == 8
+
+
+def test_long_lanes_are_shown_as_far_as_a_browser_bears(desk, monkeypatch, tmp_path) -> None:
+    whole = ask(desk, "take")
+    monkeypatch.setattr("explorer.services.traces.tabs.MOST_SHOWN_TOKENS", 15)
+    state = ask(desk, "state")
+    lines = [json.loads(line) for line in state["ndjson"].splitlines()]
+    assert [sum(line.get("l") == k and "t" in line for line in lines) for k in range(3)] == [5] * 3
+    assert all("the first 5 tokens" in lane["title"] for lane in lines[0]["lanes"])
+    assert not any("loops" in line for line in lines)
+    assert [b["tokens"] for b in state["branches"]] == [b["tokens"] for b in whole["branches"]]
+    assert [len(trace.steps) for trace in desk.traces("tab")] == [12, 12, 12]
+    assert desk.shown_lines("tab") == state["ndjson"]
+    ask(desk, "show", branches=["b1"])
+    assert "the first" not in ask(desk, "state")["ndjson"]
 
 
 def test_a_stranger_s_file_is_counted_before_it_is_parsed(desk, traces, tmp_path) -> None:
@@ -262,10 +278,25 @@ def test_work_under_way_is_part_of_the_state(desk, models, monkeypatch) -> None:
     monkeypatch.setattr(models, "get", lambda name: held.wait(10) and models.model)
     monkeypatch.setattr(models, "ready", lambda name: None)
     job = ask(desk, "verify")
-    assert ask(desk, "state")["job"]["job"] == job["job"]
+    assert ask(desk, "state")["work"]["job"] == job["job"]
     held.set()
-    finished(desk, job)
-    assert ask(desk, "state")["job"] is None
+    assert finished(desk, job)["job"] == job["job"]
+    assert ask(desk, "state")["work"] is None
+
+
+def test_the_end_of_work_is_never_told_without_what_it_made(desk, monkeypatch) -> None:
+    def at_once(job: Job, work: Work) -> Job:
+        job._run(work)
+        return job
+
+    monkeypatch.setattr(Job, "start", at_once)
+    ask(desk, "take")
+    job = ask(desk, "verify")
+    assert not job["done"]
+    found = ask(desk, "job", job=job["job"], stop=True)
+    assert found["done"]
+    assert not found["stopped"]
+    assert len(found["branches"]) == 3
 
 
 def test_lanes_part_exactly_with_the_model_and_within_bounds_without(desk, models) -> None:
