@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         diverge,
         generate,
         latent,
+        loops,
         models,
         parity,
         score,
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         convert,
         bench,
         latent,
+        loops,
     ):
         command.add_parser(commands)
     return parser
