@@ -230,7 +230,8 @@ class PointLayer {
 
   draw(context, view) {
     const edge = styleOf(view.canvas, "--gx-surface");
-    const radius = this.rows.length > 2000 ? 2.5 : this.rows.length > 500 ? 3.5 : 5;
+    const usual = this.rows.length > 2000 ? 2.5 : this.rows.length > 500 ? 3.5 : 5;
+    const radius = view.width < 500 ? usual * 0.6 : usual;
     const plain = this.colours.by === "sentence";
     const ink = styleOf(view.canvas, "--gx-ink");
     this.rows.forEach((row, number) => {

@@ -26,7 +26,7 @@ class ScorePage {
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.score();
     });
-    this.file = make("input", { type: "file", accept: ".txt,.md,text/plain", "aria-label": "Open a text file", onchange: () => this.read() });
+    this.file = make("input", { type: "file", accept: ".txt,.md,text/plain", "aria-label": "or a file: open a text file", onchange: () => this.read() });
     const tries = SCORE_EXAMPLES.map(([name, text]) => make("button", { class: "gx-button gx-quiet", type: "button", text: name, onclick: () => {
       this.text.value = text;
       this.score();
@@ -106,20 +106,21 @@ class ScorePage {
     const table = make("table", { class: "gx-shares" }, make("tbody", {}, ...rows.map(([name, value, about]) => make("tr", { title: about }, make("th", { scope: "row", text: name }), make("td", { text: value }), make("td", { class: "gx-soft", text: about })))));
     const charts = [
       this.histogram("rank of each token", profile.ranks, rankLabels(profile.ranks.edges)),
-      this.histogram("probability over the likeliest token's", profile.shares, shareLabels(profile.shares.edges)),
+      this.histogram("probability over the likeliest token's, from … %", profile.shares, shareLabels(profile.shares.edges), shareNames(profile.shares.edges)),
       this.histogram("entropy, bits", profile.entropies, bitLabels(profile.entropies.edges)),
       this.sliding(profile.perplexity),
     ];
     this.profileSlot.replaceChildren(table, make("div", { class: "gx-charts" }, ...charts));
   }
 
-  histogram(title, { counts }, labels) {
+  /** @param {Array<string>} names what a bar is called where there is room; else its label */
+  histogram(title, { counts }, labels, names = labels) {
     const most = Math.max(1, ...counts);
     const total = counts.reduce((sum, count) => sum + count, 0);
     const bars = counts.map((count, k) => {
       const bar = make("span", { class: "gx-column-bar" });
       bar.style.height = `${(100 * count) / most}%`;
-      return make("div", { class: "gx-column", title: `${labels[k]}: ${plural(count, "token")} (${formatPercent(count / Math.max(1, total))})` }, make("span", { class: "gx-column-count", text: count ? formatCount(count) : "" }), bar, make("span", { class: "gx-column-label", text: labels[k] }));
+      return make("div", { class: "gx-column", title: `${names[k]}: ${plural(count, "token")} (${formatPercent(count / Math.max(1, total))})` }, make("span", { class: "gx-column-count", text: count ? formatCount(count) : "" }), bar, make("span", { class: "gx-column-label", text: labels[k] }));
     });
     return make("figure", { class: "gx-figure gx-histogram" }, make("figcaption", { text: title }), make("div", { class: "gx-columns" }, ...bars));
   }
@@ -229,6 +230,8 @@ function rankLabels(edges) {
   });
 }
 
-const shareLabels = (edges) => edges.slice(1).map((edge, k) => `${Math.round(edges[k] * 100)}–${Math.round((edge ?? 1) * 100)} %`);
+const shareLabels = (edges) => edges.slice(1).map((_, k) => `${Math.round(edges[k] * 100)}`);
+
+const shareNames = (edges) => edges.slice(1).map((edge, k) => `${Math.round(edges[k] * 100)}–${Math.round((edge ?? 1) * 100)} %`);
 
 const bitLabels = (edges) => edges.slice(1).map((edge, k) => (edge === null ? `over ${toBits(edges[k]).toFixed(0)}` : `${toBits(edges[k]).toFixed(0)}–${toBits(edge).toFixed(0)}`));
