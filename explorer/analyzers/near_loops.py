@@ -45,8 +45,9 @@ def edited_loops(
     `floor(max_edits * length)` of that copy, so units shorter than 1 / max_edits tokens must come
     again exactly; what never changes is left to `explorer.core.loops`. Copies that are each a third
     of that away from one unit are found for certain enough to be tested; nearer the limit, a
-    copy's end may be misjudged and the loop cut. Text without loops costs
-    O(n * period) at most: a unit is aligned only where it shares bigrams enough to be that near.
+    copy's end may be misjudged and the loop cut. A unit is aligned only
+    where it shares so many pairs of tokens with what follows that it may be that near, and only
+    where a stretch that comes again begins: text without loops costs a look a token.
 
     Args:
         token_ids: of the text.

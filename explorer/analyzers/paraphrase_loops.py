@@ -77,15 +77,11 @@ def paraphrase_loops(
     given = thresholds or LoopThresholds()
     spans = sentences(pieces)
     texts = [pieces[a:b] for a, b in spans]
+    cycles = [_Cycle(texts, k, min_overlap) for k in range(1, MAX_CYCLE + 1)]
     found: list[NearLoop] = []
     begin = 0
     while begin < len(texts):
-        runs = [_run(texts, begin, k, min_overlap) for k in range(1, MAX_CYCLE + 1)]
-        loops = [
-            loop
-            for k, likeness in enumerate(runs, 1)
-            if (loop := _loop(spans, begin, k, likeness, given)) is not None
-        ]
+        loops = [loop for c in cycles if (loop := _loop(spans, begin, c, given)) is not None]
         if not loops:
             begin += 1
             continue
@@ -93,34 +89,37 @@ def paraphrase_loops(
         best = max(loops, key=lambda loop: (loop.end, -loop.period))
         if best.likeness < 1:
             found.append(best)
-        begin = next((i for i, (a, _) in enumerate(spans) if a >= best.end), len(texts))
+        while begin < len(texts) and spans[begin][0] < best.end:
+            begin += 1
     return tuple(found)
 
 
-def _run(texts: Sequence[Sequence[str]], begin: int, cycle: int, least: float) -> list[float]:
-    """Overlaps of sentences with those a cycle before, while they suffice."""
-    likeness: list[float] = []
-    for i in range(begin + cycle, len(texts)):
-        share = overlap(texts[i - cycle], texts[i])
-        if share < least:
-            break
-        likeness.append(share)
-    return likeness
+class _Cycle:
+    """Sentences beside those k before, compared once each.
+
+    Attributes:
+        size: k.
+        likeness: of sentence i + k with sentence i.
+        reach: how many sentences from i + k on are alike enough, without a gap.
+    """
+
+    def __init__(self, texts: Sequence[Sequence[str]], size: int, least: float) -> None:
+        self.size = size
+        self.likeness = [overlap(a, b) for a, b in zip(texts, texts[size:], strict=False)]
+        self.reach = [0] * (len(texts) + 1)
+        for i in reversed(range(len(self.likeness))):
+            self.reach[i] = self.reach[i + 1] + 1 if self.likeness[i] >= least else 0
 
 
 def _loop(
-    spans: Sequence[tuple[int, int]],
-    begin: int,
-    cycle: int,
-    likeness: Sequence[float],
-    given: LoopThresholds,
+    spans: Sequence[tuple[int, int]], begin: int, cycle: _Cycle, given: LoopThresholds
 ) -> NearLoop | None:
-    copies = 1 + len(likeness) // cycle
+    copies = 1 + cycle.reach[begin] // cycle.size
     if copies < given.min_copies:
         return None
-    onset, end = spans[begin][0], spans[begin + copies * cycle - 1][1]
+    onset, end = spans[begin][0], spans[begin + copies * cycle.size - 1][1]
     period = (end - onset) / copies
     if end - onset < given.min_tokens or period > given.max_period:
         return None
-    used = likeness[: (copies - 1) * cycle]
+    used = cycle.likeness[begin : begin + (copies - 1) * cycle.size]
     return NearLoop("paraphrase", onset, end, period, copies, sum(used) / len(used))

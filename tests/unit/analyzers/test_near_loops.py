@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.analyzers import paraphrase_loops as paraphrases
 from explorer.analyzers.counting_loops import counting_loops
 from explorer.analyzers.near_loops import edited_loops, nearest_prefix
 from explorer.analyzers.paraphrase_loops import overlap, paraphrase_loops, sentences
@@ -179,3 +180,11 @@ def test_what_is_the_same_is_no_paraphrase() -> None:
     assert sentences(["Mr", ".", "A", "b", "c", "d", "."]) == [(0, 2), (2, 7)]
     loose = LoopThresholds(max_period=5, min_copies=2, min_tokens=2)
     assert paraphrase_loops([p for s in CYCLE for p in words(s)], loose) == ()
+
+
+def test_a_long_text_is_compared_sentence_by_sentence_once(monkeypatch) -> None:
+    """Units longer than the longest looked for: no loop, and no second look at any of them."""
+    calls: list[int] = []
+    monkeypatch.setattr(paraphrases, "overlap", lambda a, b: calls.append(1) or 0.9)
+    assert paraphrase_loops(([f" w{i}" for i in range(150)] + ["."]) * 400) == ()
+    assert len(calls) < 4 * 400
