@@ -17,7 +17,7 @@ def rep_sen(tokens: Sequence[Hashable], full_stop: Hashable = ".") -> float:
         full_stop: the token that ends a sentence.
 
     Source: Xu et al., "Learning to Break the Loop", arXiv:2206.02369 (DITTO).
-    Oracle: the authors' code (golden numbers, tests/golden/test_loops.py).
+    Oracle: the authors' code (golden numbers, tests/golden/test_published_loops.py).
 
     >>> rep_sen("a b . a b . a b . c d .".split())
     0.25

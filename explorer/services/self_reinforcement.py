@@ -80,7 +80,7 @@ def curve(units: Sequence[Unit]) -> tuple[Repetition, ...]:
         InvalidParams: for no sentence, or sentences repeated differently often.
 
     Source: Xu et al., "Learning to Break the Loop", arXiv:2206.02369 (DITTO).
-    Oracle: the authors' code (golden numbers, tests/golden/test_loops.py).
+    Oracle: the authors' code (golden numbers, tests/golden/test_published_loops.py).
     """
     depths = {len(unit.probabilities) for unit in units}
     if len(depths) != 1:

@@ -1,4 +1,4 @@
-"""Loops against numbers of the authors' code, copied with their source into loops.json."""
+"""Loops against numbers of the authors' code, copied with their source into published_loops.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from explorer.analyzers.rep_sen import rep_sen
 from explorer.services.loading import load_model
 from explorer.services.self_reinforcement import Unit, curve, self_reinforcement
 
-GOLDEN = json.loads((Path(__file__).parent / "loops.json").read_text())
+GOLDEN = json.loads((Path(__file__).parent / "published_loops.json").read_text())
 
 
 @pytest.mark.parametrize("name", [name for name in GOLDEN if name.startswith("ditto_rep_sen")])
