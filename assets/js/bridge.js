@@ -12,19 +12,20 @@ class Bridge {
 
   /**
    * Asks, and answers with what came back; a question of the same `ask` that was not sent yet
-   * is given up, and its promise answers with null.
+   * is given up, and its promise answers with null, unless each of its kind counts.
    * @param {object} question JSON-able, with its kind in `ask`
+   * @param {boolean} counts it changes something: a later one of its kind does not replace it
    * @returns {Promise<object|null>} the answer, which may hold an `error` {message, hint}
    */
-  ask(question) {
+  ask(question, counts = false) {
     return new Promise((resolve) => {
       this.waiting = this.waiting.filter((entry) => {
-        if (entry.question.ask !== question.ask) return true;
+        if (entry.counts || entry.question.ask !== question.ask) return true;
         entry.resolve(null);
         return false;
       });
       this.ticket += 1;
-      this.waiting.push({ question: { ...question, ticket: this.ticket }, resolve });
+      this.waiting.push({ question: { ...question, ticket: this.ticket }, counts, resolve });
       this.next();
     });
   }

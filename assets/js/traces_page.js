@@ -50,8 +50,8 @@ class TracesPage {
     this.refresh();
   }
 
-  async ask(question) {
-    const found = await this.bridge.ask(question);
+  async ask(question, counts = false) {
+    const found = await this.bridge.ask(question, counts);
     if (found && found.error) showProblem(this.say, found.error);
     return found && !found.error ? found : null;
   }
@@ -115,15 +115,35 @@ class TracesPage {
       }
     };
     visit(null, 0);
+    // What somebody is typing stays, and so does the place where.
+    const fields = () => [...this.list.querySelectorAll("[data-was]")];
+    const typing = new Map(fields().filter((field) => field.value !== field.dataset.was).map((field) => [field.dataset.key, field.value]));
+    const { key } = this.list.contains(document.activeElement) ? document.activeElement.dataset : {};
+    this.drawing = true;
     this.list.replaceChildren(...ordered.map((branch) => this.branchRow(branch, depth.get(branch.id))));
+    this.drawing = false;
+    for (const field of fields()) if (typing.has(field.dataset.key)) field.value = typing.get(field.dataset.key);
+    const focused = key && this.list.querySelector(`[data-key="${key}"]`);
+    if (focused) focused.focus();
+  }
+
+  /** A text of a branch that can be changed; it is sent as one leaves it. */
+  branchText(kind, branch, value, options) {
+    const send = () => {
+      if (this.drawing || field.value === field.dataset.was) return;
+      field.dataset.was = field.value;
+      this.edit({ ask: kind, branch: branch.id, text: field.value });
+    };
+    const field = make("input", { type: "text", value, "data-was": value, "data-key": `${kind}-${branch.id}`, onblur: send, onkeydown: (event) => event.key === "Enter" && send(), ...options });
+    return field;
   }
 
   branchRow(branch, level) {
     const shown = this.state.shown.includes(branch.id);
-    const box = make("input", { type: "checkbox", checked: shown, "aria-label": `Show ${branch.name}`, onchange: () => this.toggle(branch, box.checked) });
+    const box = make("input", { type: "checkbox", checked: shown, "aria-label": `Show ${branch.name}`, "data-key": `show-${branch.id}`, onchange: () => this.toggle(branch, box.checked) });
     box.checked = shown;
-    const name = make("input", { class: "gx-input gx-branch-name", type: "text", value: branch.name, "aria-label": "Name", maxlength: 200, onchange: () => this.edit({ ask: "rename", branch: branch.id, text: name.value }) });
-    const note = make("input", { class: "gx-input gx-branch-note", type: "text", value: branch.note, placeholder: "note", "aria-label": `Note on ${branch.name}`, maxlength: 2000, onchange: () => this.edit({ ask: "annotate", branch: branch.id, text: note.value }) });
+    const name = this.branchText("rename", branch, branch.name, { class: "gx-input gx-branch-name", "aria-label": `Name of ${branch.name}`, maxlength: 200 });
+    const note = this.branchText("annotate", branch, branch.note, { class: "gx-input gx-branch-note", placeholder: "note", "aria-label": `Note on ${branch.name}`, maxlength: 2000 });
     const facts = [plural(branch.tokens, "token"), stopWord(branch.stop_reason)];
     if (branch.parent) facts.unshift(`from token ${branch.at}`);
     const row = make(
@@ -157,7 +177,7 @@ class TracesPage {
   }
 
   async edit(question) {
-    const found = await this.ask(question);
+    const found = await this.ask(question, true);
     if (found) this.show(found);
     else this.drawBranches();
   }

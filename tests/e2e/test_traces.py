@@ -62,6 +62,20 @@ def test_a_dropped_file_shows_lanes_plot_and_table(bench: Page) -> None:
     expect(bench.locator(".gx-traces .gx-pin-where")).to_contain_text("token 4")
 
 
+def test_two_pins_do_not_lie_over_each_other_on_a_small_screen(bench: Page) -> None:
+    bench.set_viewport_size({"width": 1024, "height": 800})
+    token(bench, 0, 4)
+    bench.locator(".gx-traces .gx-lane").nth(1).locator('.gx-token[data-i="4"]').click(
+        modifiers=["Control"]
+    )
+    pins = bench.locator(".gx-traces .gx-pin")
+    expect(pins).to_have_count(2)
+    for k in range(2):
+        pin, bars = pins.nth(k).bounding_box(), pins.nth(k).locator(".gx-bars").bounding_box()
+        assert pin and bars
+        assert bars["x"] + bars["width"] <= pin["x"] + pin["width"] + 1
+
+
 def test_a_stop_that_comes_too_late_ends_nothing_else(bench: Page) -> None:
     bench.evaluate("Explorer.traces.stop()")
     bench.get_by_role("button", name="Verify").click()
@@ -153,6 +167,31 @@ def test_names_and_notes_stay(bench: Page) -> None:
     bench.get_by_role("button", name="Undo").click()
     expect(bench.locator(".gx-branch-note").first).to_have_value("")
     expect(bench.locator(".gx-branch-name").first).to_have_value("the plain one")
+
+
+def test_every_quick_edit_counts(bench: Page) -> None:
+    for k, text in enumerate(("one", "two", "three")):
+        bench.locator(".gx-branch-name").nth(k).fill(text)
+    bench.keyboard.press("Tab")
+    names = bench.locator(".gx-branch-name")
+    for k, text in enumerate(("one", "two", "three")):
+        expect(names.nth(k)).to_have_value(text)
+    bench.wait_for_function(
+        "Explorer.traces.state.branches.every((b) => /one|two|three/.test(b.name))"
+    )
+    bench.evaluate("for (let k = 0; k < 3; k += 1) Explorer.traces.edit({ ask: 'undo' })")
+    bench.wait_for_function("!/one/.test(Explorer.traces.state.branches[0].name)")
+
+
+def test_what_is_being_typed_survives_an_answer(bench: Page) -> None:
+    note = bench.locator(".gx-branch-note").first
+    note.press_sequentially("half a no")
+    bench.evaluate("Explorer.traces.refresh()")
+    bench.wait_for_timeout(1000)
+    expect(note).to_be_focused()
+    expect(note).to_have_value("half a no")
+    bench.keyboard.press("Tab")
+    bench.wait_for_function("Explorer.traces.state.branches[0].note === 'half a no'")
 
 
 def test_verify_says_that_all_agrees(bench: Page) -> None:
