@@ -74,8 +74,14 @@ class LatentDesk:
     def forget(self, session: str) -> None:
         """The tab was closed."""
         with self._lock:
-            self._samples.pop(session, None)
+            self._give_up(session)
             self._maps.pop(session, None)
+
+    def _give_up(self, session: str) -> None:
+        """A sample that nobody shows any more; the lock is held."""
+        before = self._samples.pop(session, None)
+        if before is not None:
+            before.is_wanted = False
 
     def _more(
         self, session: str, sample: Sample | None, asked: Mapping[str, Any]
@@ -83,10 +89,12 @@ class LatentDesk:
         if asked.get("sample") is None:
             sample = samples.begin(asked)
             with self._lock:
+                self._give_up(session)
                 self._samples[session] = sample
                 self._samples.move_to_end(session)
                 while len(self._samples) > MOST_SESSIONS:
-                    gone, _ = self._samples.popitem(last=False)
+                    gone = next(iter(self._samples))
+                    self._give_up(gone)
                     self._maps.pop(gone, None)
         else:
             sample = self._named(sample, asked)

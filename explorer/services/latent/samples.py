@@ -22,6 +22,8 @@ from explorer.services.latent.worlds import Ref, facts, open_space, ref_of, whol
 
 MOST_POINTS = 10_000
 CHUNK = 500
+MOST_WORKERS = 2
+"""Maps of neighbours made at once over all visitors: each is half a minute of one core."""
 MODEL_CHUNK = 8
 MOST_MODEL_POINTS = 300
 NEIGHBOURS = 6
@@ -42,6 +44,9 @@ class Sample:
         readings: of the first of them, in order.
         map: UMAP of them once it is made, [n, 2].
         failure: why there is none.
+        worker: makes the map.
+        is_wanted: a tab still shows it; else its map need not be made.
+        lock: held while points are read.
     """
 
     number: int
@@ -53,8 +58,11 @@ class Sample:
     map: Floats | None = None
     failure: str = ""
     worker: threading.Thread | None = None
+    is_wanted: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+_WORKERS = threading.BoundedSemaphore(MOST_WORKERS)
 _numbers = itertools.count(1)
 
 
@@ -113,6 +121,11 @@ def drawn(space: Space, how: str, count: int, generator: np.random.Generator) ->
 
 def chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Decode some more points; see docs/wire.md, "latent: sample"."""
+    with sample.lock:
+        return _next_chunk(sample, asked)
+
+
+def _next_chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
     space = open_space(sample.ref)
     done = len(sample.readings)
     # A model takes a forward a token and point.
@@ -121,7 +134,7 @@ def chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
     inside = held(space, block)
     if not inside.all():
         raise InvalidParams("Some points lie outside the space.", "Choose another way to sample.")
-    new = space.decode(block)
+    new = space.decode(block) if len(block) else []
     sample.readings += new
     answer: dict[str, Any] = {
         "sample": sample.number,
@@ -218,6 +231,12 @@ def umap_state(sample: Sample, earlier: Floats | None) -> dict[str, Any]:
 
 
 def _map(sample: Sample, earlier: Floats | None) -> None:
+    with _WORKERS:
+        if sample.is_wanted:
+            _make_map(sample, earlier)
+
+
+def _make_map(sample: Sample, earlier: Floats | None) -> None:
     try:
         plane = principal(sample.points)
         start = plane.places(sample.points)

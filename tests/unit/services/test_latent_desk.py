@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.trace_io import read_traces
 from explorer.latent.spaces import load_space
+from explorer.services.latent import samples
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.latent.export import save_sample
 from explorer.services.latent.paper_table import paper_tables
@@ -98,6 +102,37 @@ def test_a_sample_comes_in_parts_and_is_the_same_for_the_same_seed(desk) -> None
     assert [r["text"] for r in one["rows"]] == [r["text"] for r in again["rows"]]
     names = {entry["name"]: entry for entry in one["summary"]}
     assert names["valid"]["count"] == 700
+
+
+def test_two_questions_at_once_read_no_point_twice(desk) -> None:
+    first = ask(desk, "sample", how="uniform", count=1_400, seed=1)
+    with ThreadPoolExecutor(4) as threads:
+        more = [threads.submit(ask, desk, "sample", sample=first["sample"]) for _ in range(4)]
+        found = [future.result() for future in more]
+    assert sorted(len(answer["rows"]) for answer in found) == [0, 0, 400, 500]
+    assert max(answer["done"] for answer in found) == 1_400
+
+
+def test_only_so_many_maps_of_neighbours_are_made_at_once(desk, monkeypatch) -> None:
+    held = threading.Event()
+    running: list[int] = []
+
+    def slow(points: Any, start: Any, *, seed: int) -> Any:
+        running.append(len(points))
+        assert held.wait(10)
+        return start
+
+    monkeypatch.setattr(samples, "neighbour_map", slow)
+    wide = {**TOY, "space": "vae", "dimensions": 16}
+    for tab in "abcd":
+        begun = desk.answer(
+            tab, {**wide, "ask": "sample", "how": "uniform", "count": 30, "seed": 1}
+        )
+        told = desk.answer(tab, {**wide, "ask": "umap", "sample": begun["sample"]})
+        assert told["state"] == "working"
+    time.sleep(0.3)
+    assert len(running) == samples.MOST_WORKERS
+    held.set()
 
 
 @pytest.mark.parametrize("how", ["uniform", "gaussian", "prior", "sphere"])
