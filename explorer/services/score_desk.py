@@ -60,7 +60,7 @@ class ScoreDesk:
         if kind == "score":
             return self._score(session, asked)
         if kind == "probe":
-            trace = self._kept(session)
+            trace = self._read_as_one(session)
             found = probe(self._ready(trace.model.id), trace, _text(asked, "text"))
             return {"probe": found.as_data(), "best": found.best}
         if kind == "could":
@@ -103,7 +103,7 @@ class ScoreDesk:
         }
 
     def _could(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        trace = self._kept(session)
+        trace = self._read_as_one(session)
         specs = asked.get("specs")
         if not isinstance(specs, list) or not all(isinstance(s, str) for s in specs):
             raise InvalidParams(f"'specs' is {checks.shown(specs)}.", "Give a list of methods.")
@@ -120,6 +120,16 @@ class ScoreDesk:
         with self._places:
             found = could_have(self._ready(trace.model.id), trace, wanted)
         return {**found.as_data(), "hardest": found.hardest.as_data()}
+
+    def _read_as_one(self, session: str) -> Trace:
+        trace = self._kept(session)
+        windows = windows_of(trace.decoder)
+        if windows is not None:
+            raise NotCapable(
+                f"The text was read by windows of {windows.size:,} tokens.",
+                "Score a shorter part of it to ask this.",
+            )
+        return trace
 
     def _kept(self, session: str) -> Trace:
         with self._lock:

@@ -99,6 +99,15 @@ def test_what_stands_before_counts_for_the_windows(desk) -> None:
     assert len(found["pieces"]) == 1_800
 
 
+@pytest.mark.parametrize(
+    "fields", [{"ask": "probe", "text": "a"}, {"ask": "could", "specs": ["greedy"]}]
+)
+def test_a_text_read_by_windows_is_told_what_cannot_be_asked(desk, fields) -> None:
+    ask(desk, "score", text="abc" * 700, model="scripted")
+    with pytest.raises(NotCapable, match=r"read by windows.*shorter part"):
+        desk.answer("tab", fields)
+
+
 def test_what_was_not_scored_or_is_not_loaded_is_said(desk, models) -> None:
     with pytest.raises(NotCapable, match="No text is scored"):
         ask(desk, "probe", text="a")
