@@ -72,7 +72,8 @@ def test_two_pins_do_not_lie_over_each_other_on_a_small_screen(bench: Page) -> N
     expect(pins).to_have_count(2)
     for k in range(2):
         pin, bars = pins.nth(k).bounding_box(), pins.nth(k).locator(".gx-bars").bounding_box()
-        assert pin and bars
+        assert pin
+        assert bars
         assert bars["x"] + bars["width"] <= pin["x"] + pin["width"] + 1
 
 
