@@ -28,7 +28,9 @@ Object.assign(window.Explorer, {
   },
   forkRun(lane, index, token) {
     window.Explorer.goTo("traces");
-    whenMounted("traces", (page) => page.takeAndFork(lane, index, token));
+    // Lanes without a token are not taken.
+    const taken = window.Explorer.stage.run.lanes.slice(0, lane).filter((one) => one.tokens.length > 0);
+    whenMounted("traces", (page) => page.takeAndFork(taken.length, index, token));
   },
   /** Goes to a page by its name. */
   goTo(name) {
