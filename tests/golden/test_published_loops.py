@@ -1,4 +1,4 @@
-"""Loops against numbers of the authors' code, copied with their source into published_loops.json."""
+"""Loops against numbers of the authors' code, copied with their source to published_loops.json."""
 
 from __future__ import annotations
 
