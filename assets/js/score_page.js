@@ -34,7 +34,7 @@ class ScorePage {
     this.say = make("p", { class: "gx-soft", role: "status", text: "Every token is coloured by its surprisal under the model in the header, as if it had to write this text." });
     this.stageSlot = make("div", {});
     this.profileSlot = make("div", { class: "gx-profile" });
-    this.tools = make("div", { class: "gx-bench", hidden: true }, this.buildCould(), this.buildProbe());
+    this.tools = make("div", { class: "gx-bench", hidden: true }, this.buildCould(), make("div", {}, this.buildProbe(), this.buildParity()));
     this.root.replaceChildren(
       this.text,
       make("div", { class: "gx-fields" }, this.before, this.go, make("label", { class: "gx-labelled" }, make("span", { text: "or a file" }), this.file)),
@@ -76,6 +76,7 @@ class ScorePage {
     this.tools.hidden = false;
     this.couldOut.replaceChildren();
     this.probeOut.replaceChildren();
+    this.parityOut.replaceChildren();
   }
 
   drawStage(ndjson) {
@@ -173,6 +174,41 @@ class ScorePage {
     });
     const see = first === null ? null : make("button", { class: "gx-button gx-quiet", type: "button", text: "Show", onclick: () => this.pinToken(first) });
     return make("div", { class: "gx-verdict" }, make("div", { class: "gx-row" }, head, make("span", { class: first === null ? "" : "gx-bad", text: words }), see), strip);
+  }
+
+  // The same weights in another type.
+
+  buildParity() {
+    const types = ["bfloat16", "float16", "float32"];
+    this.dtype = choiceBox("type", types.map((name) => [name, name]), "bfloat16", () => {});
+    this.parityOut = make("div", {});
+    const go = make("button", { class: "gx-button", type: "button", text: "Light", title: "Read the text with the same weights in this type", onclick: () => this.parity(go) });
+    return make("section", { class: "gx-parity" }, make("h4", { text: "Would another type of number say the same?" }), make("div", { class: "gx-fields" }, this.dtype, go), this.parityOut);
+  }
+
+  async parity(button) {
+    button.disabled = true;
+    this.parityOut.replaceChildren(make("p", { class: "gx-soft", role: "status", text: "Loading the model once more…" }));
+    const found = await this.bridge.ask({ ask: "parity", dtype: fieldOf(this.dtype).value });
+    button.disabled = false;
+    if (!found) return;
+    const line = make("p", {});
+    if (found.error) {
+      showProblem(line, found.error);
+      this.parityOut.replaceChildren(line);
+      return;
+    }
+    const { first, second, light, largest, largest_at: at, flipped, first_flipped: flip, mean_kl: kl, tokens } = found.parity;
+    const words = { green: "green: no more than rounding", amber: "amber: more than rounding, but greedy decoding says the same", red: "red: greedy decoding says something else" };
+    const lamp = make("span", { class: `gx-lamp gx-lamp-${light}`, "aria-hidden": "true" });
+    const turned = flip === null ? "no likeliest token changes" : `the likeliest token changes at ${plural(flipped, "place")} of ${formatCount(tokens)}, first at token ${flip}`;
+    const see = flip === null ? null : make("button", { class: "gx-button gx-quiet", type: "button", text: "Show", onclick: () => this.pinToken(flip) });
+    line.append(lamp, ` ${words[light]}`);
+    this.parityOut.replaceChildren(
+      line,
+      make("p", { class: "gx-soft", text: `${first} against ${second}: largest |Δ log p| ${toBits(largest).toFixed(4)} bits, at token ${at}; mean KL ${toBits(kl).toPrecision(2)} bits; ${turned}.` }),
+      ...(see ? [see] : []),
+    );
   }
 
   // A named token, everywhere.

@@ -32,6 +32,8 @@ TINY = "tiny"
 TINY_FOLDER = Path(__file__).parents[2] / "assets" / "models" / "tiny"
 SMOLLM2 = "smollm2-135m"
 SMOLLM2_REPO = "HuggingFaceTB/SmolLM2-135M-Instruct"
+LATENT = "latent/"
+"""What traces of points call their space begins so (services/latent/traces.py)."""
 MAX_NAME = 1_000
 """Characters of a name or path."""
 
@@ -80,6 +82,11 @@ def find_model(
         return describe_folder(path, sources.cache, name)
     if _HUB_ID.match(name):
         return _from_hub(name, progress, sources)
+    if name.startswith(LATENT):
+        raise ModelUnavailable(
+            f"'{name}' is a latent space, and no language model.",
+            "Read its points again with `python -m explorer latent decode`.",
+        )
     if "/" in name or "\\" in name:
         raise ModelUnavailable(f"There is no folder {path}.", "Check the path.")
     known = [TINY, SMOLLM2] if tiny_is_shipped(sources) else [SMOLLM2]

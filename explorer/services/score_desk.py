@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from explorer.core.errors import InvalidParams, NotCapable
@@ -13,6 +13,7 @@ from explorer.core.handle import ModelHandle
 from explorer.core.types import Trace
 from explorer.services import checks
 from explorer.services.could import could_have
+from explorer.services.parity import load_as, parity
 from explorer.services.probe import probe
 from explorer.services.replay import replay
 from explorer.services.scoring import score, windows_of
@@ -43,11 +44,17 @@ class ScoreDesk:
     Args:
         models: where models come from.
         places: runs at once over all visitors.
+        load: a second copy of a model in another type, for the parity light.
     """
 
-    def __init__(self, models: Models, places: threading.BoundedSemaphore) -> None:
-        self._models, self._places = models, places
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        models: Models,
+        places: threading.BoundedSemaphore,
+        load: Callable[[str, str], ModelHandle] = load_as,
+    ) -> None:
+        self._models, self._places, self._load = models, places, load
+        self._lock, self._copy = threading.Lock(), threading.Lock()
         self._traces: OrderedDict[str, Trace] = OrderedDict()
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +72,8 @@ class ScoreDesk:
             return {"probe": found.as_data(), "best": found.best}
         if kind == "could":
             return self._could(session, asked)
+        if kind == "parity":
+            return self._parity(session, asked)
         raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
 
     def trace(self, session: str) -> Trace:
@@ -120,6 +129,20 @@ class ScoreDesk:
         with self._places:
             found = could_have(self._ready(trace.model.id), trace, wanted)
         return {**found.as_data(), "hardest": found.hardest.as_data()}
+
+    def _parity(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        trace = self._read_as_one(session)
+        if len(trace.steps) > COULD_TOKENS:
+            raise NotCapable(
+                f"The text has {len(trace.steps):,} tokens.",
+                f"Score at most {COULD_TOKENS:,} to compare two types on it.",
+            )
+        model = self._ready(trace.model.id)
+        # One second copy at a time, and none that stays: it takes as much memory as the first.
+        with self._copy, self._places:
+            other = self._load(trace.model.id, _text(asked, "dtype", 20))
+            found = parity(model, other, trace.prompt.ids, trace.token_ids)
+        return {"parity": found.as_data()}
 
     def _read_as_one(self, session: str) -> Trace:
         trace = self._kept(session)

@@ -69,3 +69,10 @@ def test_the_page_of_scores_holds_on_a_phone(open_page: OpenPage, url: str) -> N
     page.wait_for_selector(".gx-score textarea", timeout=SLOW)
     score(page, "abc cab")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_parity_light(scores: Page) -> None:
+    score(scores, "abc cab abc")
+    scores.get_by_role("button", name="Light").click()
+    expect(scores.locator(".gx-parity")).to_contain_text("green", timeout=SLOW)
+    expect(scores.locator(".gx-parity")).to_contain_text("no likeliest token changes")

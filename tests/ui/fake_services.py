@@ -81,7 +81,9 @@ class FakeServices:
         self.models = FakeModels()
         self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk()
-        self.scores = ScoreDesk(self.models, threading.BoundedSemaphore(4))
+        self.scores = ScoreDesk(
+            self.models, threading.BoundedSemaphore(4), lambda _name, _dtype: self.models.model
+        )
         self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())
         self._stops: dict[str, threading.Event] = {}
         self._texts: dict[str, str] = {}

@@ -34,9 +34,18 @@ def models() -> Models:
     return Models()
 
 
+def twin(name: str, dtype: str) -> ScriptedModel:
+    """The same model again; in "float16" another one, as a type that fails might make it."""
+    size = LetterTokenizer().vocab_size
+    script = hashed_script(size)
+    if dtype == "float16":
+        return ScriptedModel(lambda history: script([*history, 1]))
+    return ScriptedModel(script)
+
+
 @pytest.fixture
 def desk(models: Models) -> ScoreDesk:
-    return ScoreDesk(models, threading.BoundedSemaphore(1))
+    return ScoreDesk(models, threading.BoundedSemaphore(1), twin)
 
 
 def ask(desk: ScoreDesk, kind: str, **fields: Any) -> dict[str, Any]:
@@ -122,3 +131,21 @@ def test_a_scored_text_stays_the_tab_s_own(desk) -> None:
     assert desk.trace("tab").text == "abc"
     with pytest.raises(NotCapable):
         desk.trace("another")
+
+
+def test_the_parity_light_tells_a_sound_type_from_one_that_says_something_else(desk) -> None:
+    ask(desk, "score", text="abc cab", model="scripted")
+    same = ask(desk, "parity", dtype="bfloat16")["parity"]
+    assert same["light"] == "green"
+    assert same["largest"] == 0
+    other = ask(desk, "parity", dtype="float16")["parity"]
+    assert other["light"] == "red"
+    assert other["first_flipped"] is not None
+    json.dumps([same, other], allow_nan=False)
+
+
+def test_a_type_that_is_none_is_refused() -> None:
+    desk = ScoreDesk(Models(), threading.BoundedSemaphore(1))
+    ask(desk, "score", text="abc", model="scripted")
+    with pytest.raises(ExplorerError, match="is no type"):
+        ask(desk, "parity", dtype="float7")

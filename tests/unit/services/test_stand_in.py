@@ -8,6 +8,7 @@ from fakes import ScriptedModel, hashed_script
 from explorer.cli import main
 from explorer.core.errors import ModelUnavailable
 from explorer.services import loading
+from explorer.services.model_sources import find_model
 from explorer.services.settings import Settings
 from explorer.services.stand_in import stand_in
 
@@ -60,3 +61,8 @@ def test_a_command_that_names_a_model_gets_that_one_or_none(unreachable, capsys)
     assert main([*RUN, "--model", "smollm2-135m"]) == 2
     assert unreachable == ["smollm2-135m"]
     assert "from nowhere" in capsys.readouterr().err
+
+
+def test_a_latent_space_is_no_model_and_that_is_said() -> None:
+    with pytest.raises(ModelUnavailable, match="latent space"):
+        find_model("latent/toy/vae-2")
