@@ -45,10 +45,11 @@ class Bridge {
     setTimeout(() => this.press(), PRESS_AGAIN_MS);
   }
 
-  /** What Gradio sends as the hidden button is pressed. */
+  /** What Gradio sends as the hidden button is pressed; pressed twice, it is sent once. */
   question() {
+    if (this.taken || !this.current) return "{}";
     this.taken = true;
-    return this.current ? JSON.stringify(this.current.question) : "{}";
+    return JSON.stringify(this.current.question);
   }
 
   /** Gradio itself gave the question up: the queue was full, or the server is gone. */

@@ -64,6 +64,9 @@ def add_bridge(name: str, answer: Answer, *, requests: int) -> None:
         concurrency_limit=requests,
         concurrency_id=f"bridge-{name}",
         show_progress="hidden",
+        # Gradio's usual "once" drops a press while it closes the one before, after our script has
+        # handed its question over: nobody would ever answer it.
+        trigger_mode="multiple",
     )
     event.success(None, answered, js=f"(text) => Explorer.bridge('{name}').answer(text)")
     event.failure(None, js=f"() => Explorer.bridge('{name}').failed()")

@@ -40,6 +40,9 @@ def bench(open_page: OpenPage, url: str, trace_file: Path) -> Page:
 
 def drop(page: Page, path: Path) -> None:
     page.wait_for_selector("#gx-traces-file input[type=file]", state="attached", timeout=SLOW)
+    # The page has asked what is on it, so that only the file itself can make it ask again.
+    page.wait_for_function("Explorer.traces && Explorer.bridge('traces').ticket > 0")
+    page.wait_for_function("Explorer.bridge('traces').current === null")
     page.set_input_files("#gx-traces-file input[type=file]", path)
 
 

@@ -88,7 +88,8 @@ def build(services: HasTraces) -> None:
     )
     # A file may be cut short: what was whole is there, beside the message. The box is emptied,
     # ready for the next file.
-    opened.then(None, None, dropped, js=_REFRESH)
+    opened.success(None, None, dropped, js=_REFRESH)
+    opened.failure(None, None, dropped, js=_REFRESH)
     add_bridge("traces", services.traces.answer, requests=REQUESTS)
     for kind in ("jsonl", "html"):
         add_hidden_save(f"traces-save-{kind}", partial(_save, services, kind))
