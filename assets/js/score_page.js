@@ -165,7 +165,7 @@ class ScorePage {
     const head = make("strong", { text: decoder });
     if (missing) return make("div", { class: "gx-verdict" }, head, make("p", { class: "gx-soft", text: `not asked: ${missing}` }));
     const piece = first === null ? "" : quotePiece(this.found.pieces[first] || "");
-    const words = first === null ? `yes: probability 2^−${toBits(-total).toFixed(1)}, ${(toBits(-total) / logq.length).toFixed(2)} bits a token${estimate ? " (an estimate over draws)" : ""}` : `no: token ${first} “${piece}” is cut`;
+    const words = first === null ? `yes: probability under its law q 2^−${toBits(-total).toFixed(1)}, ${(toBits(-total) / logq.length).toFixed(2)} bits a token${estimate ? " (an estimate over draws)" : ""}` : `no: token ${first} “${piece}” is cut`;
     const strip = make("div", { class: "gx-strip-cells", role: "img", "aria-label": `${decoder}: which tokens it allows` });
     logq.forEach((value, index) => {
       const cell = make("span", { class: value === null ? "gx-cell-cut" : "", title: `${index} “${quotePiece(this.found.pieces[index] || "")}”: ${value === null ? "cut" : formatPercent(Math.exp(value))}`, onclick: () => this.pinToken(index) });

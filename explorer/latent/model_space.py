@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from explorer.core.detokenize import display_piece
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
-from explorer.latent.ariel import Ariel
 from explorer.latent.language import Language
 from explorer.latent.law import Law
 from explorer.latent.laws import History
@@ -60,24 +60,26 @@ class TokenWords(Words):
         return b"".join(map(self._tokenizer.token_bytes, known)).decode("utf-8", "replace")
 
 
+@dataclass(frozen=True)
 class ModelLanguage(Language):
-    """What a model says after a prompt: nothing judges it, and nothing is known to be old."""
+    """What a model says after a prompt: nothing judges it, and nothing is known to be old.
+
+    Attributes:
+        tokens: names and ids.
+    """
+
+    tokens: TokenWords | None = None
 
     def join(self, words: Sequence[str]) -> str:
         """The text of tokens."""
-        assert isinstance(self.tokens, TokenWords)
+        assert self.tokens is not None, "made by `model_language`"
         return self.tokens.join(words)
-
-    @property
-    def tokens(self) -> TokenWords:
-        """Names and ids."""
-        return self.split.__self__  # type: ignore[attr-defined,no-any-return]  # a bound method
 
 
 def model_language(model: ModelHandle) -> ModelLanguage:
     """A model's tokens as a language."""
     words = TokenWords(model)
-    return ModelLanguage(model.info.id, model.info.id, (), words.split)
+    return ModelLanguage(model.info.id, model.info.id, (), words.split, tokens=words)
 
 
 class SharedLaws:
@@ -124,12 +126,10 @@ def model_space(
             f"The prompt has {len(ids):,} tokens; {model.info.id} reads {limit:,}.", "Shorten it."
         )
     laws = SharedLaws(ModelLaws(model, ids, recent=512 if model.info.vocab_size < 10_000 else 96))
-    space = ArielSpace(
+    return ArielSpace(
         laws,
         TokenWords(model),
         dimensions,
         title=f"AriEL over {model.info.id}",
         max_words=max_tokens,
     )
-    assert isinstance(space.ariel, Ariel)
-    return space

@@ -5,61 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 from explorer.core.atomic_file import replacing
 from explorer.core.errors import InvalidParams
 from explorer.core.trace_io import write_traces
-from explorer.core.types import TokenStep, Trace
+from explorer.core.types import Trace
 from explorer.services.parquet import arrow, write_parquet
+from explorer.services.token_table import COLUMNS, token_rows
 
 SUFFIXES = (".jsonl", ".csv", ".parquet", ".html")
-
-COLUMNS = (
-    "trace",
-    "decoder",
-    "seed",
-    "index",
-    "token_id",
-    "piece",
-    "surprisal_nats",
-    "entropy_nats",
-    "varentropy_nats2",
-    "rank",
-    "sampling_surprisal_nats",
-    "sampling_entropy_nats",
-    "support_size",
-    "stop_reason",
-)
-
-
-def token_rows(traces: Iterable[Trace]) -> Iterator[tuple[object, ...]]:
-    """One row a token, in the order of `COLUMNS`."""
-    for number, trace in enumerate(traces):
-        for step in trace.steps:
-            yield token_row(number, trace, step)
-
-
-def token_row(number: int, trace: Trace, step: TokenStep) -> tuple[object, ...]:
-    """One token in the order of `COLUMNS`; `number` is the trace's place in the file."""
-    return (
-        number,
-        trace.decoder,
-        trace.seed,
-        step.index,
-        step.token_id,
-        trace.pieces.get(step.token_id, ""),
-        step.surprisal,
-        step.entropy,
-        step.varentropy,
-        step.rank,
-        step.sampling_surprisal,
-        step.sampling_entropy,
-        step.support_size,
-        str(trace.stop_reason),
-    )
 
 
 def to_csv(traces: Iterable[Trace]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from explorer.core.atomic_file import replacing
 from explorer.core.errors import NotCapable
 from explorer.core.types import Trace
+from explorer.services.token_table import COLUMNS, token_row
 
 ROWS_A_GROUP = 50_000
 """Tokens held before they are written: some 30 MB with ten alternatives each."""
@@ -88,25 +89,17 @@ def _schema(pa: Any) -> Any:
     )
 
 
+_SEED = COLUMNS.index("seed")
+
+
 def _rows(traces: Iterable[Trace]) -> Iterator[tuple[object, ...]]:
     for number, trace in enumerate(traces):
         seed = trace.seed if -_LONG_SEED <= trace.seed < _LONG_SEED else None
         for step in trace.steps:
+            row = list(token_row(number, trace, step))
+            row[_SEED] = seed
             yield (
-                number,
-                trace.decoder,
-                seed,
-                step.index,
-                step.token_id,
-                trace.pieces.get(step.token_id, ""),
-                step.surprisal,
-                step.entropy,
-                step.varentropy,
-                step.rank,
-                step.sampling_surprisal,
-                step.sampling_entropy,
-                step.support_size,
-                str(trace.stop_reason),
+                *row,
                 trace.model.id,
                 trace.model.digest,
                 trace.prompt.text,

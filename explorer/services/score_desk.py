@@ -12,6 +12,7 @@ from explorer.core.forcing import Windows
 from explorer.core.handle import ModelHandle
 from explorer.core.types import Trace
 from explorer.services import checks
+from explorer.services.asked import typed
 from explorer.services.could import could_have
 from explorer.services.parity import load_as, parity
 from explorer.services.probe import probe
@@ -68,7 +69,7 @@ class ScoreDesk:
             return self._score(session, asked)
         if kind == "probe":
             trace = self._read_as_one(session)
-            found = probe(self._ready(trace.model.id), trace, _text(asked, "text"))
+            found = probe(self._ready(trace.model.id), trace, typed(asked, "text", MOST_CHARACTERS))
             return {"probe": found.as_data(), "best": found.best}
         if kind == "could":
             return self._could(session, asked)
@@ -90,13 +91,16 @@ class ScoreDesk:
             self._traces.pop(session, None)
 
     def _score(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        text, before = _text(asked, "text"), _text(asked, "before")
-        if not text.strip():
+        given, before = (
+            typed(asked, "text", MOST_CHARACTERS),
+            typed(asked, "before", MOST_CHARACTERS),
+        )
+        if not given.strip():
             raise InvalidParams("There is no text to score.", "Paste or type some.")
-        model = self._ready(_text(asked, "model", 1_000))
+        model = self._ready(typed(asked, "model", 1_000))
         with self._places:
             trace = score(
-                model, text, prompt=before, top=TOP, windows=_windows(model, before, text)
+                model, given, prompt=before, top=TOP, windows=_windows(model, before, given)
             )
         with self._lock:
             self._traces[session] = trace
@@ -140,7 +144,7 @@ class ScoreDesk:
         model = self._ready(trace.model.id)
         # One second copy at a time, and none that stays: it takes as much memory as the first.
         with self._copy, self._places:
-            other = self._load(trace.model.id, _text(asked, "dtype", 20))
+            other = self._load(trace.model.id, typed(asked, "dtype", 20))
             found = parity(model, other, trace.prompt.ids, trace.token_ids)
         return {"parity": found.as_data()}
 
@@ -171,10 +175,10 @@ class ScoreDesk:
         return model
 
 
-def _windows(model: ModelHandle, before: str, text: str) -> Windows | None:
+def _windows(model: ModelHandle, before: str, given: str) -> Windows | None:
     """A text is read as one where it fits; else by windows that overlap by half."""
     encode = model.tokenizer.encode_continuation
-    count = len(encode(checks.text("The text", text)))
+    count = len(encode(checks.text("The text", given)))
     ahead = len(encode(checks.text("What stands before it", before)))
     if count > MOST_TOKENS:
         raise InvalidParams(
@@ -191,12 +195,3 @@ def _windows(model: ModelHandle, before: str, text: str) -> Windows | None:
             f"Give at most {size // 2:,} before a text of {count:,}.",
         )
     return Windows(size, size // 2)
-
-
-def _text(asked: Mapping[str, Any], name: str, most: int = MOST_CHARACTERS) -> str:
-    value = asked.get(name, "")
-    if not isinstance(value, str):
-        raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a text.")
-    if len(value) > most:
-        raise InvalidParams(f"The text has {len(value):,} characters.", f"At most {most:,}.")
-    return value

@@ -12,17 +12,9 @@ from explorer.latent.cells import Window, cells
 from explorer.latent.planes import Floats, Plane, along_axes, beside, principal, through
 from explorer.latent.space import ArielSpace, Space
 from explorer.services import checks
+from explorer.services.asked import numbers, text, whole
 from explorer.services.latent.tongues import TONGUES
-from explorer.services.latent.worlds import (
-    Ref,
-    facts,
-    numbers,
-    open_space,
-    ref_of,
-    text,
-    verdict,
-    whole,
-)
+from explorer.services.latent.worlds import Ref, facts, open_space, ref_of, verdict
 
 MOST_PATCHES = 10_000
 LEAST_CELL_PX = 4.0

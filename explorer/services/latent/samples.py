@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.latent.intervals import wilson
 from explorer.latent.language import LANGUAGES
 from explorer.latent.planes import Floats, neighbour_map, principal, straight
 from explorer.latent.space import ArielSpace, Reading, Space
+from explorer.latent.table import drawn
 from explorer.services import checks
+from explorer.services.asked import whole
 from explorer.services.latent.maps import encoded, held, plane_of, texts
-from explorer.services.latent.worlds import Ref, facts, open_space, ref_of, whole
+from explorer.services.latent.worlds import Ref, facts, open_space, ref_of
 
 MOST_POINTS = 10_000
 CHUNK = 500
@@ -28,7 +31,6 @@ MODEL_CHUNK = 8
 MOST_MODEL_POINTS = 300
 NEIGHBOURS = 6
 WAYS = ("uniform", "gaussian", "prior", "line", "sphere")
-Z95 = 1.959963984540054
 
 
 @dataclass
@@ -71,7 +73,6 @@ def begin(asked: Mapping[str, Any]) -> Sample:
 
     Raises:
         InvalidParams: for a question that is none.
-        NotCapable: for a prior where the space has none.
     """
     ref = ref_of(asked)
     space = open_space(ref)
@@ -81,42 +82,32 @@ def begin(asked: Mapping[str, Any]) -> Sample:
     most = MOST_POINTS if ref.language in LANGUAGES else MOST_MODEL_POINTS
     count = whole(asked, "count", 1, most)
     seed = whole(asked, "seed", 0, 2**53)
-    generator = np.random.default_rng(seed)
     if how == "line":
         ends = encoded(space, ref, texts([asked.get("from"), asked.get("to")], 2))
         points = straight(ends[0], ends[1], count)
     else:
-        points = drawn(space, how, count, generator)
+        points = draw(space, how, count, seed)
     return Sample(next(_numbers), ref, how, seed, points)
 
 
-def drawn(space: Space, how: str, count: int, generator: np.random.Generator) -> Floats:
-    """Random points [count, d].
+def draw(space: Space, how: str, count: int, seed: int) -> Floats:
+    """Random points [count, d], those of `latent sample` where it knows the way.
 
     uniform: in the space's box. gaussian: around its middle, its box six deviations wide, and
     cut off at the edges of a cube. prior: what the space was made for. sphere: the largest in
     a cube, or where a Gaussian's points lie, at the square root of d deviations.
-
-    Raises:
-        NotCapable: for a prior where the space has none.
     """
-    low, high, d = space.low, space.high, space.dimensions
-    middle, deviation = (low + high) / 2, (high - low) / 6
+    if how in ("uniform", "prior"):
+        return drawn(space, count, how, seed)
+    d = space.dimensions
+    middle, deviation = (space.low + space.high) / 2, (space.high - space.low) / 6
     is_cube = isinstance(space, ArielSpace)
-    if how == "prior" and space.prior not in ("uniform", "gaussian"):
-        raise NotCapable(
-            f"{space.title} was trained without a prior.", "Sample its box uniformly instead."
-        )
-    if how == "uniform" or (how == "prior" and space.prior == "uniform"):
-        return low + generator.random((count, d)) * (high - low)
-    normal = generator.standard_normal((count, d))
-    if how == "prior":
-        return normal
+    normal = np.random.default_rng((seed, d)).standard_normal((count, d))
     if how == "sphere":
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
         return middle + normal * (0.5 if is_cube else deviation * math.sqrt(d))
     points = middle + normal * deviation
-    return np.clip(points, low, high) if is_cube else points
+    return np.clip(points, space.low, space.high) if is_cube else points
 
 
 def chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,23 +168,14 @@ def summary(sample: Sample) -> list[dict[str, Any]]:
         valid = sum(bool(r["valid"]) for r in rows)
         found.insert(0, ("valid", valid, n, "sentences of the language, by its judge"))
     return [
-        {"name": name, "count": k, "of": of, "about": about, "interval": wilson(k, of)}
+        {"name": name, "count": k, "of": of, "about": about, "interval": _interval(k, of)}
         for name, k, of, about in found
     ]
 
 
-def wilson(k: int, n: int) -> list[float]:
-    """The 95 % interval of a share of k in n.
-
-    >>> [round(x, 3) for x in wilson(8, 10)]
-    [0.49, 0.943]
-    """
-    if n == 0:
-        return [0.0, 1.0]
-    p, z2 = k / n, Z95**2
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return [max(0.0, middle - half), min(1.0, middle + half)]
+def _interval(count: int, of: int) -> list[float]:
+    found = wilson(count, of)
+    return [found.low, found.high]
 
 
 def neighbours(sample: Sample | None, ref: Ref, point: Floats) -> list[dict[str, Any]]:

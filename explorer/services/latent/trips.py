@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from explorer.latent.space import ArielSpace
+from explorer.services.asked import text
 from explorer.services.latent.maps import encode, plane_of
 from explorer.services.latent.tongues import TONGUES
-from explorer.services.latent.worlds import facts, open_space, ref_of, text, verdict
+from explorer.services.latent.worlds import facts, open_space, ref_of, verdict
 
 DIGITS = 24
 

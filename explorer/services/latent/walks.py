@@ -12,16 +12,10 @@ from explorer.core.errors import InvalidParams, NotCapable
 from explorer.latent.planes import Floats, Plane, arc, straight
 from explorer.latent.points import Point
 from explorer.latent.space import ArielSpace, Reading, Space
+from explorer.services.asked import numbers, whole
 from explorer.services.latent.maps import encoded, held, plane_of, prefix_of, texts
 from explorer.services.latent.samples import Sample, neighbours
-from explorer.services.latent.worlds import (
-    facts,
-    numbers,
-    open_space,
-    ref_of,
-    verdict,
-    whole,
-)
+from explorer.services.latent.worlds import facts, open_space, ref_of, verdict
 
 MOST_STEPS = 400
 

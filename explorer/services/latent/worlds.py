@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from explorer.latent.meaning import meaning_order
 from explorer.latent.space import ArielSpace, Space
 from explorer.latent.spaces import has_word_law, load_space, spaces, word_vectors
 from explorer.services import checks
+from explorer.services.asked import text, whole
 from explorer.services.latent.tongues import MARK, MODEL_SIZES, TONGUES
 from explorer.services.settings import DEFAULT_MODEL, SHIPPED_MODEL
 
@@ -23,7 +23,6 @@ KEPT_SENTENCES = 50_000
 MODELS = (SHIPPED_MODEL, DEFAULT_MODEL)
 """Models whose continuations have a space on the page."""
 FIRST_PROMPT = "Once upon a time"
-_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,55 +59,6 @@ def ref_of(asked: Mapping[str, Any]) -> Ref:
     if spoken not in LANGUAGES and spoken in MODELS:
         spoken = TONGUES.named(spoken, text(asked, "prompt", 2_000) if "prompt" in asked else "")
     return Ref(spoken, text(asked, "space"), whole(asked, "dimensions", 1, 64), order)
-
-
-def text(asked: Mapping[str, Any], name: str, most: int = 4_000) -> str:
-    """A text of a question.
-
-    Raises:
-        InvalidParams: for anything else, or one that is too long.
-    """
-    value = asked.get(name)
-    if not isinstance(value, str):
-        raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a text.")
-    if len(value) > most:
-        raise InvalidParams(f"'{name}' has {len(value):,} characters.", f"At most {most:,}.")
-    return value
-
-
-def whole(asked: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    """A whole number of a question.
-
-    Raises:
-        InvalidParams: for anything else, or one out of bounds.
-    """
-    value = asked.get(name)
-    fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    if not fits:
-        raise InvalidParams(
-            f"'{name}' is {checks.shown(value)}.", f"Give a whole number from {low} to {high:,}."
-        )
-    assert isinstance(value, int)
-    return value
-
-
-def numbers(value: Any, name: str, count: int) -> list[float]:
-    """Finite numbers, a given number of them.
-
-    Raises:
-        InvalidParams: for anything else.
-    """
-    fits = isinstance(value, list) and len(value) == count
-    if fits:
-        fits = all(
-            isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= _LARGEST
-            for x in value
-        )
-    if not fits:
-        raise InvalidParams(
-            f"'{name}' is {checks.shown(value)}.", f"Give a list of {count} finite numbers."
-        )
-    return [float(x) for x in value]
 
 
 def open_space(ref: Ref) -> Space:

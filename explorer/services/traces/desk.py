@@ -16,6 +16,7 @@ from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.decoders.spec import parse
 from explorer.services import checks
+from explorer.services.asked import typed
 from explorer.services.branches import Tree
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
@@ -30,6 +31,7 @@ MOST_TRACES = 200
 MOST_TOKENS = 200_000
 MOST_SESSIONS = 100
 MOST_FORK_TOKENS = 2_048
+MOST_TYPED = 20_000
 WAIT_S = 0.5
 
 
@@ -214,18 +216,28 @@ class TraceDesk:
 
     def _run(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         with tab.lock:
-            tab.shown = of_one_run(tab.tree, _text(asked, "branch"))
+            tab.shown = of_one_run(tab.tree, typed(asked, "branch"))
         return self._state(tab, asked)
 
     def _edit(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         kind = asked["ask"]
         with tab.lock:
             if kind == "rename":
-                tab.do(tab.tree.renamed(_text(asked, "branch"), _text(asked, "text")))
+                tab.do(
+                    tab.tree.renamed(
+                        typed(asked, "branch"),
+                        typed(asked, "text", MOST_TYPED),
+                    )
+                )
             elif kind == "annotate":
-                tab.do(tab.tree.annotated(_text(asked, "branch"), _text(asked, "text")))
+                tab.do(
+                    tab.tree.annotated(
+                        typed(asked, "branch"),
+                        typed(asked, "text", MOST_TYPED),
+                    )
+                )
             elif kind == "prune":
-                tab.do(tab.tree.pruned(_text(asked, "branch")))
+                tab.do(tab.tree.pruned(typed(asked, "branch")))
             elif kind == "undo":
                 tab.history.undo()
             else:
@@ -237,13 +249,18 @@ class TraceDesk:
         return self._state(tab, asked)
 
     def _fork(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
-        branch = tab.tree[_text(asked, "branch")]
+        branch = tab.tree[typed(asked, "branch")]
         at = checks.whole("at", asked.get("at"), 0, len(branch.trace.steps))
         count = checks.whole("count", asked.get("count", 1), 1, MAX_LANES)
         tokens = checks.whole("tokens", asked.get("tokens", 64), 1, MOST_FORK_TOKENS)
         token = asked.get("token")
         forced = () if token is None else (checks.whole("token", token, 0),)
-        way = Way(forced, _text(asked, "text"), _text(asked, "decoder"), count)
+        way = Way(
+            forced,
+            typed(asked, "text", MOST_TYPED),
+            typed(asked, "decoder", MOST_TYPED),
+            count,
+        )
         spec = way.decoder or branch.trace.decoder
         if way.decoder:
             parse(spec)
@@ -328,7 +345,10 @@ class TraceDesk:
         return {**job.as_data(), **self._state(tab, asked)}
 
     def _part(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
-        a, b = tab.tree[_text(asked, "one")].trace, tab.tree[_text(asked, "other")].trace
+        a, b = (
+            tab.tree[typed(asked, "one")].trace,
+            tab.tree[typed(asked, "other")].trace,
+        )
         model = self._models.ready(a.model.id)
         if model is not None and {a.model.digest, b.model.digest} != {model.info.digest}:
             model = None
@@ -336,7 +356,7 @@ class TraceDesk:
         return {"parting": None if found is None else found.as_data({**a.pieces, **b.pieces})}
 
     def _stages_of(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
-        trace = tab.tree[_text(asked, "branch")].trace
+        trace = tab.tree[typed(asked, "branch")].trace
         index = checks.whole("index", asked.get("index"), 0, len(trace.steps) - 1)
         order = asked.get("order")
         if not isinstance(order, list):
@@ -347,13 +367,6 @@ class TraceDesk:
             model = None
         most = trace.terms.max_new_tokens if trace.terms else len(trace.steps)
         return dict(self._stages.rows(Asked(trace, index, places, most), model))
-
-
-def _text(asked: Mapping[str, Any], name: str, most: int = 20_000) -> str:
-    value = asked.get(name, "")
-    if not isinstance(value, str) or len(value) > most:
-        raise InvalidParams(f"'{name}' is {checks.shown(value)}.", "Give a short text.")
-    return value
 
 
 _ANSWERS: dict[str, Callable[[TraceDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {

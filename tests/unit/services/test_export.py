@@ -16,11 +16,12 @@ from fakes import LetterTokenizer, ScriptedModel, hashed_script
 from explorer.core.errors import NotCapable
 from explorer.core.types import Trace
 from explorer.render.export_html import export_page
-from explorer.services.export import COLUMNS, to_csv, token_rows, write_csv, write_file
+from explorer.services.export import to_csv, write_csv, write_file
 from explorer.services.generation import RunOptions, generate
 from explorer.services.parquet import ROWS_A_GROUP, write_parquet
 from explorer.services.replay import RecordedPieces, replay, replays
 from explorer.services.scoring import score
+from explorer.services.token_table import COLUMNS, token_rows
 
 VOCAB = LetterTokenizer().vocab_size
 

@@ -17,11 +17,11 @@ import pytest
 from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.trace_io import read_traces
 from explorer.latent.spaces import load_space
+from explorer.latent.table import drawn
 from explorer.services.latent import samples
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.latent.export import save_sample
 from explorer.services.latent.paper_table import paper_tables
-from explorer.services.latent.samples import wilson
 from explorer.services.latent.tongues import TONGUES
 from explorer.services.latent.trips import decimal
 from explorer.services.latent.worlds import worlds
@@ -296,11 +296,12 @@ def test_questions_that_cannot_be_answered_say_why(desk, fields, words) -> None:
         desk.answer("tab", {**TOY, **fields})
 
 
-def test_a_share_is_told_with_its_interval() -> None:
-    low, high = wilson(0, 20)
-    assert low == 0
-    assert high == pytest.approx(0.1611, abs=1e-3)
-    assert wilson(0, 0) == [0.0, 1.0]
+@pytest.mark.parametrize("space", ["ariel", "vae"])
+@pytest.mark.parametrize("how", ["uniform", "prior"])
+def test_a_seed_means_the_same_points_as_on_the_command_line(desk, space, how) -> None:
+    ask(desk, "sample", how=how, count=9, seed=4, space=space)
+    points = drawn(load_space("toy", space, 2), 9, how, 4)
+    assert desk.sample("tab").points.tolist() == points.tolist()
 
 
 def test_digits_are_exact() -> None:
