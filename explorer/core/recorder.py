@@ -104,13 +104,14 @@ def tokens_per_s(tokens: int, elapsed_s: float, first_s: float) -> float | None:
         first_s: seconds from the run's start to the first.
 
     Returns:
+        To a thousandth, so that page and trace, which show it shorter, round the same number.
         None where there is no second token.
 
     >>> tokens_per_s(11, elapsed_s=3.0, first_s=1.0)
     5.0
     """
     seconds = elapsed_s - first_s
-    return (tokens - 1) / seconds if tokens > 1 and seconds > 0 else None
+    return round((tokens - 1) / seconds, 3) if tokens > 1 and seconds > 0 else None
 
 
 class Recorder:
@@ -294,7 +295,7 @@ class Recorder:
             timing={
                 "prefill_s": round(self._prefill_s, 6),
                 "decode_s": round(decode_s, 6),
-                "tokens_per_s": round(self.rate(lane) or 0.0, 3),
+                "tokens_per_s": self.rate(lane) or 0.0,
             },
             hypotheses=self.hypotheses(lane),
             terms=self.facts.terms,

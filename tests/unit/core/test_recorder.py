@@ -6,6 +6,7 @@ import pytest
 from fakes import LetterTokenizer, ScriptedModel, hashed_script, table_script
 
 from explorer.core.loops import LoopThresholds
+from explorer.core.recorder import tokens_per_s
 from explorer.core.types import StopReason
 from explorer.services.generation import Run, RunOptions, generate
 
@@ -108,3 +109,11 @@ def test_a_beam_that_was_cancelled_says_so_whatever_its_best_row() -> None:
     (trace,) = run.traces()
     assert trace.token_ids == (0,)
     assert trace.stop_reason is StopReason.CANCELLED
+
+
+def test_a_speed_is_rounded_once_so_that_page_and_trace_cannot_differ_by_a_tenth() -> None:
+    seconds = 39 / 248.8503
+    rate = tokens_per_s(40, elapsed_s=seconds, first_s=0.0)
+    # the trace holds thousandths: what is rounded from it and from the live figure is the same
+    assert rate == 248.85
+    assert round(rate, 1) == round(round(rate, 3), 1)
