@@ -13,8 +13,8 @@ from explorer.cli.tables import table
 
 if TYPE_CHECKING:
     from explorer.latent.intervals import Figure
-    from explorer.services.loop_prompts import LoopPrompt
-    from explorer.services.loop_rates import Rate
+    from explorer.services.loops.prompts import LoopPrompt
+    from explorer.services.loops.rates import Rate
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from explorer.render.palette import format_count
-    from explorer.services import loop_rates
+    from explorer.services.loops import rates as loop_rates
     from explorer.services.settings import read_settings
 
     plan = loop_rates.Plan(
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _prompts(arguments: argparse.Namespace) -> tuple[LoopPrompt, ...]:
     from explorer.services import checks
-    from explorer.services.loop_prompts import bundled_prompts, parse_prompts
+    from explorer.services.loops.prompts import bundled_prompts, parse_prompts
 
     prompts, path = bundled_prompts(), arguments.prompts
     if path is not None:

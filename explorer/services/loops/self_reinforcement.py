@@ -25,7 +25,7 @@ BASE = "Here is the passage."
 MAX_REPETITIONS = 200
 MAX_SENTENCES = 1_000
 _TOGETHER = 8
-_SENTENCES = Path(__file__).resolve().parents[2] / "assets" / "loops" / "sentences.txt"
+_SENTENCES = Path(__file__).resolve().parents[3] / "assets" / "loops" / "sentences.txt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from explorer.core.errors import InvalidParams
 
 MAX_PROMPTS = 2_000
-_BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "loops" / "prompts.jsonl"
+_BUNDLED = Path(__file__).resolve().parents[3] / "assets" / "loops" / "prompts.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from explorer.cli import main
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.core.loops import LoopThresholds
 from explorer.services import loading, loop_rates
-from explorer.services.loop_prompts import LoopPrompt, bundled_prompts, parse_prompts
-from explorer.services.loop_rates import Outcome, Plan, Rate, Store, measure, outcome_of, rates
+from explorer.services.loops.prompts import LoopPrompt, bundled_prompts, parse_prompts
+from explorer.services.loops.rates import Outcome, Plan, Rate, Store, measure, outcome_of, rates
 
 VOCAB = LetterTokenizer().vocab_size
 

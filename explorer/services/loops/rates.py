@@ -30,7 +30,7 @@ from explorer.services.generation import (
     library_versions,
     read_specs,
 )
-from explorer.services.loop_prompts import LoopPrompt
+from explorer.services.loops.prompts import LoopPrompt
 
 DECODERS = (
     "greedy",

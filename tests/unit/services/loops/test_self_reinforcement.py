@@ -9,7 +9,7 @@ from fakes import NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.models import HFModel
 from explorer.services.loading import load_model
-from explorer.services.self_reinforcement import (
+from explorer.services.loops.self_reinforcement import (
     bundled_sentences,
     curve,
     random_units,

@@ -1,0 +1,1 @@
+"""Loops: how often they come, how they feed themselves, what they look like, who escapes."""
