@@ -21,9 +21,9 @@ from explorer.services.branches import Tree
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
+from explorer.services.jobs import Job
 from explorer.services.replay import MAX_LANES
 from explorer.services.token_stages import Asked, TokenStages
-from explorer.services.traces.jobs import Job
 from explorer.services.traces.tabs import Tab, check_room, lines_of, of_one_run, run_of
 from explorer.services.verify.files import verify_traces
 

@@ -10,8 +10,8 @@ from typing import Any
 from explorer.core.errors import NotCapable
 from explorer.core.types import Trace
 from explorer.services.branches import Branch, History, Tree
+from explorer.services.jobs import Job
 from explorer.services.replay import MAX_LANES, replay
-from explorer.services.traces.jobs import Job
 
 MOST_KEPT_TOKENS = 400_000
 """Of all that a tab holds, what can be undone included: a token is some kilobytes."""

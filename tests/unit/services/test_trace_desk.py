@@ -22,8 +22,8 @@ from explorer.core.errors import (
 )
 from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
+from explorer.services.jobs import Job, Work
 from explorer.services.traces.desk import MOST_TRACES, TraceDesk
-from explorer.services.traces.jobs import Job, Work
 from explorer.services.verify.files import verify_traces
 
 SPECS = ["greedy", "nucleus:p=0.9", "temperature:temperature=1.5"]

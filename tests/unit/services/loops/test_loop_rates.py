@@ -11,7 +11,8 @@ from fakes import LetterTokenizer, ScriptedModel, hashed_script
 from explorer.cli import main
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.core.loops import LoopThresholds
-from explorer.services import loading, loop_rates
+from explorer.services import loading
+from explorer.services.loops import rates as loop_rates
 from explorer.services.loops.prompts import LoopPrompt, bundled_prompts, parse_prompts
 from explorer.services.loops.rates import Outcome, Plan, Rate, Store, measure, outcome_of, rates
 
