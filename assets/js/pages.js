@@ -12,6 +12,9 @@ const share = new Share();
 Object.assign(window.Explorer, {
   share,
   bridge: bridgeOf,
+  mountLoops: (root, config) => {
+    window.Explorer.loops = new LoopsPage(root, config);
+  },
   mountLatent: (root, config) => {
     window.Explorer.latent = new LatentPage(root, config);
   },

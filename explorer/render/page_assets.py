@@ -51,6 +51,7 @@ PAGE_SCRIPTS = (
     "latent_point",
     "latent_table",
     "latent_page",
+    "loops_page",
     "score_page",
     "share",
     "traces_page",

@@ -19,6 +19,7 @@ from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.live import FRAME_S, Frame, LiveRun
+from explorer.services.loops.desk import Limits, LoopDesk
 from explorer.services.model_pool import ModelPool, ModelStatus
 from explorer.services.offered import OfferedModels
 from explorer.services.presets import EXAMPLES, PRESETS
@@ -78,6 +79,12 @@ class Services:
         self.latent = LatentDesk(self.models)
         self.scores = ScoreDesk(self.models, self._slots)
         self.traces = TraceDesk(self.models, self._slots, self.latest_traces)
+        self.loops = LoopDesk(
+            self.models,
+            self._slots,
+            {"compare": self.latest_traces, "traces": self.traces.shown},
+            Limits(settings.max_new_tokens, settings.max_run_s, MAX_PROMPT_CHARS),
+        )
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every stage with its parameters."""
@@ -303,6 +310,7 @@ class Services:
         self.latent.forget(session)
         self.scores.forget(session)
         self.traces.forget(session)
+        self.loops.forget(session)
 
     def latest_traces(self, session: str) -> tuple[Trace, ...]:
         """What a session's latest run has made so far."""

@@ -13,7 +13,7 @@ from explorer.services.compare import Services
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages import compare, latent, score, traces
+from explorer.ui.pages import compare, latent, loops, score, traces
 from explorer.ui.security import SecurityHeaders
 from explorer.ui.theme import make_theme
 
@@ -47,6 +47,8 @@ def build_app(services: Services) -> gr.Blocks:
         with gr.Tabs(elem_id="gx-pages") as tabs:
             with gr.Tab("Compare", id="compare"):
                 compare.build(services, models)
+            with gr.Tab("Loops", id="loops"):
+                loops.build(services)
             with gr.Tab("Latent", id="latent"):
                 latent.build(services)
             with gr.Tab("Score", id="score"):
@@ -80,7 +82,7 @@ def launch_options() -> dict[str, Any]:
     on_space = bool(os.environ.get("SPACE_ID"))
     return {
         "theme": make_theme(),
-        "head": f"<style>{page_styles('app', 'latent', 'score', 'traces')}</style>",
+        "head": f"<style>{page_styles('app', 'loops', 'latent', 'score', 'traces')}</style>",
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": [],
         "run_history": False,

@@ -21,6 +21,7 @@ from explorer.services.catalog_view import catalog_json
 from explorer.services.compare import CompareRequest
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.live import Frame
+from explorer.services.loops.desk import LoopDesk
 from explorer.services.model_pool import ModelStatus
 from explorer.services.presets import PRESETS
 from explorer.services.prompt_report import PromptReport
@@ -85,6 +86,11 @@ class FakeServices:
             self.models, threading.BoundedSemaphore(4), lambda _name, _dtype: self.models.model
         )
         self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())
+        self.loops = LoopDesk(
+            self.models,
+            threading.BoundedSemaphore(4),
+            {"compare": lambda _: (), "traces": self.traces.shown},
+        )
         self._stops: dict[str, threading.Event] = {}
         self._texts: dict[str, str] = {}
         self._loading: dict[str, float] = {}

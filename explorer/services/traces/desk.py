@@ -129,6 +129,12 @@ class TraceDesk:
             raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
         return tuple(branch.trace for branch in branches)
 
+    def shown(self, session: str) -> tuple[Trace, ...]:
+        """The traces beside each other on the page."""
+        tab = self._tab(session)
+        with tab.lock:
+            return tuple(tab.tree[i].trace for i in tab.shown)
+
     def shown_lines(self, session: str) -> str:
         """The wire's lines of what is shown, for an exported page.
 
