@@ -9,11 +9,10 @@ from typing import Literal
 import torch
 from pydantic import Field
 
+from explorer.core.circular_depth import MAX_DEPTH, circular_depths
 from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
-
-MAX_DEPTH = 5
 
 Resistance = Literal["paper", "first", "linear", "log", "exponential", "constant"]
 
@@ -25,37 +24,6 @@ _TABLES: dict[str, tuple[float, ...]] = {
     "exponential": (0.0, *(1.5**depth / 2 for depth in range(1, MAX_DEPTH + 1))),
     "constant": (0.0, *(2.0 for _ in range(MAX_DEPTH))),
 }
-
-
-def circular_depth(context: Sequence[int], candidate: int, max_depth: int = MAX_DEPTH) -> int:
-    """Length of the longest suffix of context + candidate that already stands in the context.
-
-    0 for a token that never occurred; capped at `max_depth`.
-
-    >>> circular_depth([1, 2, 3, 7, 8, 2, 3], 7)
-    3
-    """
-    return circular_depths(context, [candidate], max_depth)[0]
-
-
-def circular_depths(
-    context: Sequence[int], candidates: Sequence[int], max_depth: int = MAX_DEPTH
-) -> list[int]:
-    """The circular depth of every candidate, in one pass over the context.
-
-    >>> circular_depths([1, 2, 3, 7, 8, 2, 3], [7, 8, 9])
-    [3, 1, 0]
-    """
-    deepest = dict.fromkeys(candidates, 0)
-    for end, token_id in enumerate(context):
-        known = deepest.get(token_id)
-        if known is None or known == max_depth:
-            continue
-        depth = 1
-        while depth < max_depth and depth <= end and context[end - depth] == context[-depth]:
-            depth += 1
-        deepest[token_id] = max(known, depth)
-    return [deepest[candidate] for candidate in candidates]
 
 
 def resistance(kind: Resistance, depth: int) -> float:

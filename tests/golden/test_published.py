@@ -12,13 +12,14 @@ import torch
 from explorer.analyzers.distinct import distinct_n
 from explorer.analyzers.profile import surprise
 from explorer.analyzers.repetition import diversity, rep_n
+from explorer.core.circular_depth import circular_depth
 from explorer.core.decoder import StepView
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.measure import Place, measure_block, measure_choices
 from explorer.decoders.best_of_n import BestOfN, borda_votes
 from explorer.decoders.exp_watermark import exp_pick
 from explorer.decoders.its_watermark import its_pick
-from explorer.decoders.momentum import Momentum, circular_depth
+from explorer.decoders.momentum import Momentum
 from explorer.processors.contrastive_exploration import contrastive_exploration
 from explorer.processors.locally_typical import locally_typical
 

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from explorer.core.circular_depth import MAX_DEPTH, circular_depth, circular_depths
 from explorer.core.decoder import StepView
-from explorer.decoders.momentum import MAX_DEPTH, Momentum, circular_depth, circular_depths
+from explorer.decoders.momentum import Momentum
 
 
 def by_definition(context: Sequence[int], candidate: int) -> int:
