@@ -6,6 +6,7 @@ class Share {
   constructor() {
     this.bridge = bridgeOf("share");
     this.state = null;
+    this.settings = { stops: "" };
     this.root = make("div", { class: "gx gx-share", role: "dialog", "aria-label": "Share this set-up", hidden: true });
     this.root.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -22,18 +23,21 @@ class Share {
     const { stage } = window.Explorer;
     const typed = field("gx-seed")?.value.trim() || "";
     const ran = stage && stage.run.done ? String(stage.run.done.seed) : "";
-    const stops = (field("gx-stop-strings")?.value || "").split("\n").filter(Boolean);
+    const { top, stops, ...bounds } = this.settings;
+    // An empty field means its usual value, which a link leaves out.
+    const loop = Object.fromEntries(Object.entries(bounds).filter(([, value]) => isNumber(value)));
     return {
       prompt: field("gx-prompt").value,
       lanes: window.Explorer.specs(),
       seed: typed === "-1" ? ran : typed,
       model: currentModel(),
       max_new_tokens: Number(field("gx-tokens").value),
-      top: Number(field("gx-top")?.value || 10),
+      top: top || 10,
       coupled: checked("gx-coupled"),
       chat: Boolean(template && template.value === "chat"),
       stop_on_loop: checked("gx-stop-on-loop"),
-      stop_strings: stops,
+      ...loop,
+      stop_strings: stops.split("\n").filter(Boolean),
       view: { colour: stage ? stage.root.dataset.colour : "surprisal" },
     };
   }
@@ -45,6 +49,12 @@ class Share {
     showProblem(line, found.error);
     this.show(line);
     return null;
+  }
+
+  /** Makes a link or code, with the settings that may be folded away: their values, as the form has them. */
+  with([top, period, copies, tokens, stops], name) {
+    this.settings = { top, loop_max_period: period, loop_min_copies: copies, loop_min_tokens: tokens, stops: stops || "" };
+    this[name]();
   }
 
   async link() {
@@ -122,6 +132,6 @@ class Share {
   values(model, preset) {
     const { state } = this;
     const stops = state.stop_strings.join("\n");
-    return [state.offered ? state.model : model, state.prompt, state.chat ? "chat" : "raw", state.max_new_tokens, state.seed, state.coupled, state.stop_on_loop, state.top, stops, preset];
+    return [state.offered ? state.model : model, state.prompt, state.chat ? "chat" : "raw", state.max_new_tokens, state.seed, state.coupled, state.stop_on_loop, state.loop_max_period, state.loop_min_copies, state.loop_min_tokens, state.top, stops, preset];
   }
 }

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from explorer.core.errors import InvalidParams
+from explorer.core.loops import LoopThresholds
 
 _SHOWN = 60
+_LOOP_FIELDS = {"max_period": "a loop's longest unit", "min_tokens": "a loop's fewest tokens"}
 
 
 def whole(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
@@ -117,6 +120,38 @@ def token_ids(name: str, value: Any) -> tuple[int, ...]:
         whole(f"Token id {i} of {name[:1].lower()}{name[1:]}", entry, 0)
         for i, entry in enumerate(value)
     )
+
+
+def loop_thresholds(
+    max_period: Any = None, min_copies: Any = None, min_tokens: Any = None
+) -> LoopThresholds:
+    """What counts as a loop; None, or an empty field, leaves a number as it usually is.
+
+    Args:
+        max_period: longest unit, tokens.
+        min_copies: fewest copies, the first included.
+        min_tokens: fewest tokens of all copies together.
+
+    Raises:
+        InvalidParams: for numbers that cannot be used.
+
+    >>> loop_thresholds(min_copies=2.5)
+    LoopThresholds(max_period=128, min_copies=2.5, min_tokens=48)
+    """
+    usual = LoopThresholds()
+    given: dict[str, Any] = {}
+    for name, value in (("max_period", max_period), ("min_tokens", min_tokens)):
+        if value is not None and value != "":
+            # a browser's number is 5.0 where 5 was meant
+            whole_number = int(value) if isinstance(value, float) and value.is_integer() else value
+            given[name] = whole(_LOOP_FIELDS[name], whole_number, 1)
+    if min_copies is not None and min_copies != "":
+        given["min_copies"] = min_copies
+    try:
+        return replace(usual, **given)
+    except (TypeError, ValueError) as error:
+        begin = str(error)[:1].upper() + str(error)[1:]
+        raise InvalidParams(f"{begin}.", "Leave a field empty for its usual value.") from None
 
 
 def shown(value: Any) -> str:

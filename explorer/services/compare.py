@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.handle import ModelHandle
+from explorer.core.loops import LoopThresholds
 from explorer.core.trace_io import write_traces
 from explorer.core.trace_schema import to_entry
 from explorer.core.types import Trace
@@ -55,6 +56,7 @@ class CompareRequest:
     coupled: bool = False
     top: int = 10
     stop_on_loop: bool = False
+    loop: LoopThresholds = field(default_factory=LoopThresholds)
     stop_strings: tuple[str, ...] = ()
     deadline_s: float | None = None
 
@@ -143,6 +145,7 @@ class Services:
             coupled=request.coupled,
             top=request.top,
             stop_on_loop=request.stop_on_loop,
+            loop=request.loop,
             stop_strings=request.stop_strings,
             deadline_s=request.deadline_s or self.settings.max_run_s,
             chat=request.template == "chat",

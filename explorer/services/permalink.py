@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from explorer.core.errors import ExplorerError, InvalidParams
+from explorer.core.loops import LONGEST_PERIOD, LoopThresholds
 from explorer.core.trace_schema import MAX_SEED_BITS, MAX_TOKENS, MAX_TOP
 from explorer.services.generation import MAX_LANES, read_specs
 
@@ -49,6 +50,9 @@ class LinkState(BaseModel):
         chat: the prompt stands in the model's chat template.
         ignore_eos: the end mark ends nothing.
         stop_on_loop: a loop ends a lane.
+        loop_max_period: what counts as a loop: its longest unit, tokens.
+        loop_min_copies: its fewest copies.
+        loop_min_tokens: its fewest tokens.
         stop_strings: texts that end a lane.
         view: how the page looks, as it likes: names with small values.
     """
@@ -68,10 +72,18 @@ class LinkState(BaseModel):
     chat: bool = False
     ignore_eos: bool = False
     stop_on_loop: bool = False
+    loop_max_period: Annotated[int, Field(ge=1, le=LONGEST_PERIOD)] = 128
+    loop_min_copies: Annotated[float, Field(ge=2, le=LONGEST_PERIOD, allow_inf_nan=False)] = 3.0
+    loop_min_tokens: Annotated[int, Field(ge=2, le=MAX_TOKENS)] = 48
     stop_strings: Annotated[
         tuple[Annotated[str, Field(max_length=1_000)], ...], Field(max_length=20)
     ] = ()
     view: Annotated[dict[Word, Small], Field(max_length=40)] = {}
+
+    @property
+    def loop(self) -> LoopThresholds:
+        """What counts as a loop."""
+        return LoopThresholds(self.loop_max_period, self.loop_min_copies, self.loop_min_tokens)
 
 
 def encode_link(state: LinkState) -> str:

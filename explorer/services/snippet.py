@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from explorer.core.loops import LoopThresholds
 from explorer.core.types import ParamValue
 from explorer.decoders.spec import Chain, Stage, parse
 from explorer.services.model_sources import SMOLLM2_REPO
@@ -52,14 +53,17 @@ class Snippet:
 
 def package_snippet(state: LinkState) -> Snippet:
     """The run as a program against this package: the same texts, token by token."""
-    options = {
+    options: dict[str, object] = {
         name: getattr(state, name)
         for name in ("top", "coupled", "chat", "ignore_eos", "stop_on_loop", "stop_strings")
         if getattr(state, name) != LinkState.model_fields[name].default
     }
+    if state.loop != LoopThresholds():
+        options["loop"] = state.loop
     imports = "RunOptions, generate, load_model" if options else "generate, load_model"
     lines = [
         f"from explorer import {imports}",
+        *(["from explorer.core.loops import LoopThresholds"] if "loop" in options else []),
         "",
         f"model = load_model({state.model!r})",
         "traces = generate(",

@@ -13,11 +13,12 @@ from explorer.ui.pages.compare_form import CUSTOM, Form
 REQUESTS = 16
 
 
-def add_share_buttons() -> None:
-    """Buttons for a row: what is on the form as a link, or as code."""
-    for name, label in (("link", "copy link"), ("code", "show code")):
-        button = gr.Button(label, size="sm", elem_id=f"gx-share-{name}", min_width=0, scale=0)
-        button.click(None, js=f"() => Explorer.share.{name}()")
+def add_share_buttons() -> dict[str, gr.Button]:
+    """Buttons for a row: what is on the form as a link, or as code; `wire_share` wires them."""
+    return {
+        name: gr.Button(label, size="sm", elem_id=f"gx-share-{name}", min_width=0, scale=0)
+        for name, label in (("link", "copy link"), ("code", "show code"))
+    }
 
 
 def wire_share(desk: SharingDesk, form: Form, models: ModelBar) -> None:
@@ -29,6 +30,10 @@ def wire_share(desk: SharingDesk, form: Form, models: ModelBar) -> None:
         models: the model changes with it, where the link names one that is offered.
     """
     add_bridge("share", desk.answer, requests=REQUESTS)
+    # Settings that are folded away are not in the document: Gradio hands their values over.
+    folded = [form.top, form.loop_period, form.loop_copies, form.loop_tokens, form.stop_strings]
+    for name, button in form.shares.items():
+        button.click(None, folded, js=f"(...settings) => Explorer.share.with(settings, '{name}')")
     restore = gr.Button(visible="hidden", elem_id="gx-restore")
     fields = [
         models.name,
@@ -38,6 +43,9 @@ def wire_share(desk: SharingDesk, form: Form, models: ModelBar) -> None:
         form.seed,
         form.coupled,
         form.stop_on_loop,
+        form.loop_period,
+        form.loop_copies,
+        form.loop_tokens,
         form.top,
         form.stop_strings,
         form.preset,

@@ -39,6 +39,26 @@ def test_a_link_restores_prompt_lanes_seed_and_options(page: Page, open_page: Op
     run(other, tokens=6)
 
 
+def test_a_link_holds_what_counts_as_a_loop_wherever_the_settings_stand(
+    page: Page, open_page: OpenPage
+) -> None:
+    page.click("#gx-more button")
+    page.fill("#gx-loop-period input", "17")
+    page.fill("#gx-loop-copies input", "2.5")
+    page.fill("#gx-top input", "4")
+    page.click("#gx-more button")
+    other = open_page(link_on(page))
+    expect(other.locator(".gx-share")).to_contain_text("press Run", timeout=SLOW)
+    # shared again with the settings closed, it says the same
+    third = open_page(link_on(other))
+    expect(third.locator(".gx-share")).to_contain_text("press Run", timeout=SLOW)
+    third.click("#gx-more button")
+    expect(third.locator("#gx-loop-period input")).to_have_value("17")
+    expect(third.locator("#gx-loop-copies input")).to_have_value("2.5")
+    expect(third.locator("#gx-loop-tokens input")).to_have_value("48")
+    expect(third.locator("#gx-top input")).to_have_value("4")
+
+
 def test_a_drawn_seed_must_be_known(page: Page) -> None:
     page.fill("#gx-seed input", "-1")
     page.click("#gx-share-link")

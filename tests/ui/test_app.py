@@ -12,6 +12,7 @@ import gradio as gr
 import pytest
 
 from explorer.core.errors import ExplorerError
+from explorer.core.loops import LoopThresholds
 from explorer.ui.app import build_app, launch_options
 from explorer.ui.boundary import describe_failure, error_line, guarded
 from explorer.ui.bridge import BridgeEvents
@@ -21,7 +22,11 @@ from explorer.ui.saving import SaveEvents
 from explorer.ui.security import SecurityHeaders, content_policy
 from ui.fake_services import FakeServices
 
-VALUES = ("A prompt", "raw", "greedy\nnucleus:p=0.9", 5, 3, True, False, 4, "END\n\nSTOP", None)
+VALUES = (
+    *("A prompt", "raw", "greedy\nnucleus:p=0.9", 5, 3, True, False),
+    *(9.0, 2.5, None),
+    *(4, "END\n\nSTOP", None),
+)
 
 
 class Request(gr.Request):
@@ -85,6 +90,8 @@ def test_the_form_makes_the_request(services: FakeServices) -> None:
     assert request.stop_strings == ("END", "STOP")
     assert (request.max_new_tokens, request.seed, request.top) == (5, 3, 4)
     assert (request.coupled, request.stop_on_loop, request.deadline_s) == (True, False, None)
+    # an empty field is the usual value
+    assert request.loop == LoopThresholds(9, 2.5, 48)
 
 
 def test_a_refused_run_says_why_in_the_stage(services: FakeServices) -> None:

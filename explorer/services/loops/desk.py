@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from explorer.core.errors import InvalidParams, NotCapable
@@ -18,6 +18,7 @@ from explorer.services.asked import typed, whole
 from explorer.services.generation import MAX_LANES, Run, RunOptions, read_specs, second_models
 from explorer.services.jobs import Job
 from explorer.services.live import LiveRun
+from explorer.services.loops import anatomy_answers
 from explorer.services.loops.tabs import News, Tab
 from explorer.services.replay import replay
 
@@ -263,11 +264,9 @@ def thresholds(asked: Any) -> LoopThresholds:
         return LoopThresholds()
     if not isinstance(asked, Mapping):
         raise InvalidParams(f"'loop' is {checks.shown(asked)}.", "Give its three numbers.")
-    known = {k: asked[k] for k in ("max_period", "min_copies", "min_tokens") if k in asked}
-    try:
-        return replace(LoopThresholds(), **known)
-    except (TypeError, ValueError) as error:
-        raise InvalidParams(f"{error}.", "Leave a field empty for its usual value.") from None
+    return checks.loop_thresholds(
+        asked.get("max_period"), asked.get("min_copies"), asked.get("min_tokens")
+    )
 
 
 def _lane(trace: Trace) -> dict[str, Any]:
@@ -285,4 +284,5 @@ _ANSWERS: dict[str, Callable[[LoopDesk, Tab, Mapping[str, Any]], dict[str, Any]]
     "choose": LoopDesk._choose,
     "run": LoopDesk._run,
     "job": LoopDesk._job,
+    **anatomy_answers.ANSWERS,
 }

@@ -145,16 +145,17 @@ def _wire_lanes(services: Services, form: Form, stage: gr.HTML) -> None:
         ).then(None, js=_PRESS_RUN)
 
 
-def _build_exports(services: Services) -> None:
+def _build_exports(services: Services) -> dict[str, gr.Button]:
     exports = (("jsonl", "traces, JSONL"), ("csv", "table, CSV"), ("html", "page, HTML"))
     with gr.Row(elem_id="gx-exports"):
         gr.HTML('<span class="gx-facts">Save the run:</span>', elem_classes="gx-line")
         for kind, label in exports:
             button = gr.Button(label, size="sm", elem_id=f"gx-save-{kind}", min_width=0, scale=0)
             wire_save(f"save-{kind}", button, partial(_saved, services, kind))
-        add_share_buttons()
+        shares = add_share_buttons()
         take = gr.Button("open on Traces", size="sm", elem_id="gx-take", min_width=0, scale=0)
         take.click(None, js="() => Explorer.takeRun()")
+    return shares
 
 
 def _saved(services: Services, kind: str, session: str) -> Path:

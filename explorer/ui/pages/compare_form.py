@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 from explorer.core.errors import InvalidParams
+from explorer.core.loops import LoopThresholds
+from explorer.services import checks
 from explorer.services.compare import MAX_TOP, CompareRequest, Services
 from explorer.services.presets import DEFAULT_PRESET
 from explorer.ui import incoming
@@ -33,6 +35,9 @@ class Form:
     seed: gr.Textbox
     coupled: gr.Checkbox
     stop_on_loop: gr.Checkbox
+    loop_period: gr.Number
+    loop_copies: gr.Number
+    loop_tokens: gr.Number
     top: gr.Number
     stop_strings: gr.Textbox
     deadline: gr.Number
@@ -43,6 +48,7 @@ class Form:
     reading: gr.Accordion
     reading_text: gr.Textbox
     chips: tuple[gr.Button, ...]
+    shares: dict[str, gr.Button]
 
     def request_inputs(self) -> list[Any]:
         """The components that make a request, in the order `make_request` takes their values."""
@@ -54,6 +60,9 @@ class Form:
             self.seed,
             self.coupled,
             self.stop_on_loop,
+            self.loop_period,
+            self.loop_copies,
+            self.loop_tokens,
             self.top,
             self.stop_strings,
             self.deadline,
@@ -66,7 +75,8 @@ def make_request(model: str, *values: Any) -> CompareRequest:
     Raises:
         InvalidParams: for a value that cannot be meant; bounds are the services' matter.
     """
-    prompt, template, specs, tokens, seed, coupled, stop_on_loop, top, stops, deadline = values
+    prompt, template, specs, tokens, seed, coupled, stop_on_loop, *rest = values
+    period, copies, least, top, stops, deadline = rest
     if template not in TEMPLATES:
         raise InvalidParams(f"The template is {incoming.shown(template)}.", "Choose raw or chat.")
     for name, value in (("tokens", tokens), ("seed", seed), ("alternatives", top)):
@@ -86,23 +96,24 @@ def make_request(model: str, *values: Any) -> CompareRequest:
         coupled=bool(coupled),
         top=incoming.whole(top, "The field “alternatives”", "how many to keep for each token"),
         stop_on_loop=bool(stop_on_loop),
+        loop=checks.loop_thresholds(period, copies, least),
         stop_strings=tuple(line for line in stop_lines if line),
         deadline_s=limit,
     )
 
 
-def build_form(services: Services, build_exports: Callable[[], None]) -> Form:
+def build_form(services: Services, build_exports: Callable[[], dict[str, gr.Button]]) -> Form:
     """Lay the form out: prompt and chips on the left, settings and Run on the right.
 
     Args:
         services: for presets, examples and limits.
-        build_exports: lays out the buttons that save a run.
+        build_exports: lays out the buttons that save and share a run, and gives the latter.
     """
     parts: dict[str, Any] = {}
     with gr.Row(elem_id="gx-form", equal_height=False):
         with gr.Column(scale=3, min_width=320):
             parts |= _prompt_column(services)
-            build_exports()
+            parts["shares"] = build_exports()
         with gr.Column(scale=2, min_width=320):
             parts |= _settings_column(services)
     return Form(**parts)
@@ -194,7 +205,27 @@ def _more_settings(services: Services) -> dict[str, Any]:
             None, label=f"Time limit, s, at most {services.settings.max_run_s:g}",
             placeholder="none", elem_id="gx-deadline", min_width=100,
         )  # fmt: skip
+    usual = LoopThresholds()
+    with gr.Row():
+        loop_period = gr.Number(
+            usual.max_period, label="A loop: unit of at most, tokens", elem_id="gx-loop-period",
+            min_width=100,
+        )  # fmt: skip
+        loop_copies = gr.Number(
+            usual.min_copies, label="at least so many copies", elem_id="gx-loop-copies",
+            min_width=100,
+        )  # fmt: skip
+        loop_tokens = gr.Number(
+            usual.min_tokens, label="and tokens in all", elem_id="gx-loop-tokens", min_width=100,
+        )  # fmt: skip
     stop_strings = gr.Textbox(
         label="Stop strings, one a line", lines=2, max_lines=6, elem_id="gx-stop-strings"
     )
-    return {"top": top, "deadline": deadline, "stop_strings": stop_strings}
+    return {
+        "top": top,
+        "deadline": deadline,
+        "loop_period": loop_period,
+        "loop_copies": loop_copies,
+        "loop_tokens": loop_tokens,
+        "stop_strings": stop_strings,
+    }

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import explorer
 from explorer.core.decoder import StepView
 from explorer.core.errors import InvalidParams
+from explorer.core.loops import LoopThresholds
 from explorer.decoders.spec import parse
 from explorer.services.generation import RunOptions, generate
 from explorer.services.loading import load_model
@@ -49,6 +50,9 @@ states = st.builds(
     max_new_tokens=st.integers(1, 4000),
     top=st.integers(1, 100),
     coupled=st.booleans(),
+    loop_max_period=st.integers(1, 10_000),
+    loop_min_copies=st.floats(2, 100),
+    loop_min_tokens=st.integers(2, 500),
     chat=st.booleans(),
     stop_strings=st.lists(texts.filter(bool), max_size=3).map(tuple),
     view=st.dictionaries(
@@ -155,8 +159,12 @@ def test_copied_code_says_the_same(monkeypatch) -> None:
         max_new_tokens=12,
         coupled=True,
         stop_strings=("'", '"x'),
+        stop_on_loop=True,
+        loop_min_copies=2.5,
+        loop_min_tokens=4,
     )
-    options = RunOptions(coupled=True, stop_strings=("'", '"x'))
+    loop = LoopThresholds(min_copies=2.5, min_tokens=4)
+    options = RunOptions(coupled=True, stop_strings=("'", '"x'), stop_on_loop=True, loop=loop)
     traces = generate(model, prompt, state.lanes, 12, state.seed, options)
     wanted = "".join(f"--- {t.decoder}\n{t.text}\n" for t in traces)
     assert printed_by(package_snippet(state).code) == wanted
