@@ -49,7 +49,9 @@ def counting_loops(
         onset, end = starts[loop.onset], ends[last - 1]
         changed = sum(a != b for one, two in pairwise(units) for a, b in zip(one, two, strict=True))
         likeness = 1.0 - changed / (loop.period * (copies - 1))
-        found.append(NearLoop("counting", onset, end, (end - onset) / copies, copies, likeness))
+        firsts = tuple(starts[a] for a in range(loop.onset, last, loop.period))
+        period = (end - onset) / copies
+        found.append(NearLoop("counting", onset, end, period, copies, likeness, firsts))
     return tuple(found)
 
 

@@ -24,6 +24,7 @@ class NearLoop:
         period: mean length of a copy, tokens.
         copies: how many, the first included.
         likeness: how alike neighbouring copies are, mean; 1 is the same.
+        starts: index of the first token of every copy.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class NearLoop:
     period: float
     copies: int
     likeness: float
+    starts: tuple[int, ...]
 
 
 def edited_loops(
@@ -83,8 +85,17 @@ def edited_loops(
         free = ends[-1]
         if edits:
             likeness = 1.0 - edits / (span - (ends[1] - ends[0]))
+            *starts, end = ends
             found.append(
-                NearLoop("edited", ends[0], ends[-1], span / copies, copies, max(0.0, likeness))
+                NearLoop(
+                    "edited",
+                    starts[0],
+                    end,
+                    span / copies,
+                    copies,
+                    max(0.0, likeness),
+                    tuple(starts),
+                )
             )
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from explorer.analyzers.near_loops import NearLoop
@@ -74,22 +74,46 @@ def paraphrase_loops(
     """
     if not 0 < min_overlap <= 1:
         raise ValueError(f"min_overlap is a share in (0, 1], got {min_overlap}")
-    given = thresholds or LoopThresholds()
     spans = sentences(pieces)
     texts = [pieces[a:b] for a, b in spans]
-    cycles = [_Cycle(texts, k, min_overlap) for k in range(1, MAX_CYCLE + 1)]
+    found = sentence_cycles(
+        "paraphrase",
+        spans,
+        lambda i, j: overlap(texts[i], texts[j]),
+        min_overlap,
+        thresholds or LoopThresholds(),
+    )
+    return tuple(loop for loop in found if loop.likeness < 1)
+
+
+def sentence_cycles(
+    kind: str,
+    spans: Sequence[tuple[int, int]],
+    likeness: Callable[[int, int], float],
+    least: float,
+    given: LoopThresholds,
+) -> tuple[NearLoop, ...]:
+    """Runs of sentences, each at least so like the one k sentences before, k from 1 to 4.
+
+    Args:
+        kind: what to call them.
+        spans: (first, after the last) token of every sentence, one after another.
+        likeness: of two sentences, by their numbers.
+        least: that counts as like.
+        given: longest unit in tokens, fewest copies, fewest tokens.
+    """
+    cycles = [_Cycle(len(spans), k, likeness, least) for k in range(1, MAX_CYCLE + 1)]
     found: list[NearLoop] = []
     begin = 0
-    while begin < len(texts):
-        loops = [loop for c in cycles if (loop := _loop(spans, begin, c, given)) is not None]
+    while begin < len(spans):
+        loops = [loop for c in cycles if (loop := _loop(kind, spans, begin, c, given)) is not None]
         if not loops:
             begin += 1
             continue
         # the smallest cycle of those that reach farthest
         best = max(loops, key=lambda loop: (loop.end, -loop.period))
-        if best.likeness < 1:
-            found.append(best)
-        while begin < len(texts) and spans[begin][0] < best.end:
+        found.append(best)
+        while begin < len(spans) and spans[begin][0] < best.end:
             begin += 1
     return tuple(found)
 
@@ -103,16 +127,22 @@ class _Cycle:
         reach: how many sentences from i + k on are alike enough, without a gap.
     """
 
-    def __init__(self, texts: Sequence[Sequence[str]], size: int, least: float) -> None:
+    def __init__(
+        self, count: int, size: int, likeness: Callable[[int, int], float], least: float
+    ) -> None:
         self.size = size
-        self.likeness = [overlap(a, b) for a, b in zip(texts, texts[size:], strict=False)]
-        self.reach = [0] * (len(texts) + 1)
+        self.likeness = [likeness(i, i + size) for i in range(count - size)]
+        self.reach = [0] * (count + 1)
         for i in reversed(range(len(self.likeness))):
             self.reach[i] = self.reach[i + 1] + 1 if self.likeness[i] >= least else 0
 
 
 def _loop(
-    spans: Sequence[tuple[int, int]], begin: int, cycle: _Cycle, given: LoopThresholds
+    kind: str,
+    spans: Sequence[tuple[int, int]],
+    begin: int,
+    cycle: _Cycle,
+    given: LoopThresholds,
 ) -> NearLoop | None:
     copies = 1 + cycle.reach[begin] // cycle.size
     if copies < given.min_copies:
@@ -122,4 +152,5 @@ def _loop(
     if end - onset < given.min_tokens or period > given.max_period:
         return None
     used = cycle.likeness[begin : begin + (copies - 1) * cycle.size]
-    return NearLoop("paraphrase", onset, end, period, copies, sum(used) / len(used))
+    starts = tuple(spans[begin + c * cycle.size][0] for c in range(copies))
+    return NearLoop(kind, onset, end, period, copies, sum(used) / len(used), starts)

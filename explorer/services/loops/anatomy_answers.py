@@ -1,0 +1,61 @@
+"""The Loops page's questions on one loop: its anatomy, where its copies look, loops by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from explorer.analyzers.loop_copies import Stretch
+from explorer.core.errors import NotCapable
+from explorer.services.asked import whole
+from explorer.services.loops import anatomy as taken_apart
+from explorer.services.loops.tabs import Tab
+
+if TYPE_CHECKING:
+    from explorer.services.loops.desk import LoopDesk
+
+
+def loops_of(tab: Tab) -> tuple[Stretch, ...]:
+    """The loops of the chosen lane, found once.
+
+    Raises:
+        NotCapable: where no run is chosen.
+    """
+    with tab.lock:
+        trace = tab.trace
+        if "stretches" not in tab.kept:
+            tab.kept["stretches"] = taken_apart.loops_of(trace)
+        found: tuple[Stretch, ...] = tab.kept["stretches"]
+        return found
+
+
+def chosen(tab: Tab, asked: Mapping[str, Any]) -> Stretch:
+    """The loop that a question names by its `loop`; the longest where it names none.
+
+    Raises:
+        NotCapable: where the lane has none.
+    """
+    found = loops_of(tab)
+    if not found:
+        raise NotCapable(
+            "This lane has no loop.", "Run it for more tokens, or choose another lane or method."
+        )
+    if asked.get("loop") is None:
+        return found[taken_apart.longest(found)]
+    return found[whole(asked, "loop", 0, len(found) - 1)]
+
+
+def _anatomy(_desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    with tab.lock:
+        found = loops_of(tab)
+        listed = [taken_apart.outline(stretch) for stretch in found]
+        if not found:
+            return {"loops": [], "loop": None, "anatomy": None}
+        stretch = chosen(tab, asked)
+        made = taken_apart.anatomy(tab.trace, stretch)
+    return {"loops": listed, "loop": found.index(stretch), "anatomy": made}
+
+
+ANSWERS: dict[str, Callable[[LoopDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
+    "anatomy": _anatomy,
+}
