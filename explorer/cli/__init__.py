@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         convert,
         decoders,
         diverge,
+        escape,
         generate,
         latent,
         loops,
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         bench,
         latent,
         loops,
+        escape,
     ):
         command.add_parser(commands)
     return parser

@@ -108,7 +108,7 @@ def fork_runs(
     """Runs that go on from a point of a trace; all lanes of a run share one forward a step.
 
     The prefix they share is read once a run. One run holds all ways, unless they are more than
-    its rows, or read hidden states: those have a run each.
+    its rows, or read hidden states after forced tokens: those have a run each.
 
     Args:
         model: the one that made the trace.
@@ -280,15 +280,20 @@ def _groups(lanes: Sequence[_Lane]) -> list[list[_Lane]]:
     for lane in lanes:
         width = lane.chain.build().width
         fits = groups and rows + width <= MAX_ROWS
-        if lane.chain.reads_layers:
+        if _stands_alone(lane):
             groups.insert(0, [lane])
-        elif fits and not groups[-1][0].chain.reads_layers:
+        elif fits and not _stands_alone(groups[-1][0]):
             groups[-1].append(lane)
             rows += width
         else:
             groups.append([lane])
             rows = width
     return groups
+
+
+def _stands_alone(lane: _Lane) -> bool:
+    """True for a lane whose forced tokens become part of what all lanes of its run share."""
+    return lane.chain.reads_layers and bool(lane.forced)
 
 
 def _measured(
