@@ -8,7 +8,9 @@ const LOOP_EXAMPLES = [
   ["a lesson that loops", "Teacher: Why does ice float on water?\nPupil:", 160],
 ];
 // Parts of the page below the run: each is made with the page, and told of every state.
-const LOOP_SECTIONS = [];
+const LOOP_SECTIONS = [
+  AnatomySection,
+];
 
 class LoopsPage {
   /** @param {Element} root @param {{catalog: Array<object>}} config */

@@ -51,6 +51,8 @@ PAGE_SCRIPTS = (
     "latent_point",
     "latent_table",
     "latent_page",
+    "loops_curves",
+    "loops_copies",
     "loops_page",
     "score_page",
     "share",

@@ -1,0 +1,112 @@
+"""The Loops page: a loop is run, taken apart, drawn over its copies, and looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+OpenPage = Callable[..., Page]
+SLOW = 30_000
+ANATOMY = ".gx-anatomy"
+
+
+def open_loops(open_page: OpenPage, url: str, **options: object) -> Page:
+    page = open_page(f"{url}#loops", wait=False, **options)
+    page.wait_for_selector(".gx-loops textarea", timeout=SLOW)
+    page.wait_for_selector("[data-state=ready]")
+    return page
+
+
+@pytest.fixture
+def loops(open_page: OpenPage, url: str) -> Page:
+    return open_loops(open_page, url)
+
+
+def run(page: Page, prompt: str = "go", tokens: int = 200, method: str = "greedy") -> None:
+    here = page.locator(".gx-loops")
+    here.get_by_label("Prompt", exact=True).fill(prompt)
+    here.get_by_label("Decoding methods, one a line").fill(method)
+    here.get_by_label("new tokens").fill(str(tokens))
+    here.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".gx-loops .gx-token")).to_have_count(tokens, timeout=SLOW)
+    expect(page.locator(ANATOMY)).to_be_visible(timeout=SLOW)
+
+
+def test_copies_stand_under_each_other_and_a_click_pins_their_token(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(ANATOMY)
+    expect(part).to_contain_text(
+        "The loop is exact: 7 whole copies and one that is cut short of 26 tokens, from token 13"
+    )
+    rows = part.locator(".gx-copies tbody tr")
+    expect(rows).to_have_count(8)
+    expect(rows.nth(0).locator("td")).to_have_count(26)
+    expect(rows.nth(7).locator("td[data-i]")).to_have_count(200 - 13 - 7 * 26)
+    assert (
+        rows.nth(2).locator("td").all_inner_texts() == rows.nth(5).locator("td").all_inner_texts()
+    )
+    rows.nth(3).locator("td").nth(4).click()
+    index = 13 + 3 * 26 + 4
+    expect(loops.locator(".gx-loops .gx-pin-where")).to_contain_text(f"token {index} in")
+    part.locator(".gx-before button").click()
+    expect(loops.locator(".gx-loops .gx-pin-where")).to_contain_text("token 12 in")
+
+
+def test_cells_are_walked_by_keys_and_coloured_as_chosen(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(ANATOMY)
+    first = part.locator('td[data-i="13"]')
+    first.focus()
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        loops.keyboard.press(key)
+    expect(loops.locator(".gx-loops .gx-pin-where")).to_contain_text(f"token {13 + 26 + 1} in")
+    loops.keyboard.press("Control+End")
+    expect(part.locator('td[data-i="199"]')).to_be_focused()
+    part.get_by_role("tab", name="entropy").click()
+    expect(part.locator(".gx-copies")).to_have_attribute("data-colour", "entropy")
+
+
+def test_curves_name_the_token_under_the_pointer_and_by_keys(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(ANATOMY)
+    expect(part.locator(".gx-curves")).to_have_count(3)
+    chart = part.locator(".gx-curve-box").nth(0)
+    expect(chart.locator("path.gx-curve-line")).to_have_count(27)
+    chart.locator("svg").focus()
+    loops.keyboard.press("ArrowRight")
+    expect(chart).to_contain_text("geometric mean · copy 1:")
+    loops.keyboard.press("ArrowDown")
+    expect(chart).to_contain_text("place 1 “")
+    loops.keyboard.press("Enter")
+    expect(loops.locator(".gx-loops .gx-pin-where")).to_contain_text("token 13 in")
+    before = chart.locator("path.gx-curve-line").nth(3).get_attribute("d")
+    part.get_by_label("probabilities on a log scale").check()
+    assert chart.locator("path.gx-curve-line").nth(3).get_attribute("d") != before
+    chart.locator("svg").hover(position={"x": 200, "y": 60})
+    expect(chart.locator(".gx-curve-read")).to_contain_text("copy")
+
+
+def test_the_moment_of_no_return_is_said_and_tabled(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(ANATOMY)
+    words = part.locator(".gx-no-return")
+    expect(words).to_contain_text("From copy 1 (token 13) on greedy cannot leave")
+    expect(words).to_contain_text("This run is greedy itself")
+    expect(words).to_contain_text("the widest exit is place")
+    expect(part.locator(".gx-exits tbody tr")).to_have_count(8)
+    part.locator(".gx-exits .gx-place").nth(2).click()
+    expect(loops.locator(".gx-loops .gx-pin")).to_have_count(1)
+
+
+def test_a_text_without_a_loop_says_what_to_do(loops: Page) -> None:
+    run(loops, tokens=1)
+    expect(loops.locator(ANATOMY)).to_contain_text("This lane has no loop")
+    expect(loops.locator(".gx-copies")).to_have_count(0)
+
+
+def test_the_loops_page_holds_on_a_phone(open_page: OpenPage, url: str) -> None:
+    page = open_loops(open_page, url, viewport={"width": 390, "height": 844})
+    run(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
