@@ -65,7 +65,7 @@ class ScriptedModel:
         self.script = script
         self.tokenizer = tokenizer or LetterTokenizer()
         self.delay_s = delay_s
-        self.capabilities = frozenset({Capability.CACHE_SELECT})
+        self.capabilities = frozenset({Capability.CACHE_SELECT, Capability.ATTENTIONS})
         self.forwards = 0
         self.info = ModelInfo(
             id=name,
@@ -162,6 +162,20 @@ class ScriptedBatch:
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         columns = [self.step(column) for column in zip(*token_ids, strict=True)]
         return torch.stack(columns, dim=1)
+
+    def attend(self, token_ids: Sequence[int]) -> Tensor:
+        """Two layers of two heads: even, the same token before, what followed it, itself."""
+        self.step([token_ids[0]])
+        self.histories[0] += token_ids[1:]
+        history, n = self.histories[0], len(token_ids)
+        found = torch.zeros(2, 2, n, len(history))
+        for i, at in enumerate(range(len(history) - n, len(history))):
+            before = [k for k in range(at) if history[k] == history[at]]
+            found[0, 0, i, : at + 1] = 1 / (at + 1)
+            found[0, 1, i, before[-1] if before else at] = 1
+            found[1, 0, i, before[-1] + 1 if before else at] = 1
+            found[1, 1, i, at] = 1
+        return found
 
 
 def table_script(table: dict[tuple[int, ...], dict[int, float]], vocab: int) -> Script:

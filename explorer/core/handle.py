@@ -80,6 +80,15 @@ class Batch(Protocol):
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         """Append n tokens to every row at once; float32 logits [rows, n, vocab] after each."""
 
+    def attend(self, token_ids: Sequence[int]) -> Tensor:
+        """Append n tokens to the only row, the last thing that is asked of this batch.
+
+        Returns where each of them looks: float32 [layers, heads, n, length], rows that sum to 1.
+
+        Raises:
+            NotCapable: if the model does not show its attention.
+        """
+
 
 class Tokenizer(Protocol):
     """Ids and bytes; ids are primary, text is for people."""

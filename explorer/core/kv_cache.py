@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from explorer.core.attentions import eager, stacked
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
 
@@ -318,6 +319,28 @@ class KVBatch:
             raise ValueError(f"{len(token_ids)} lists of tokens for {self._rows} rows")
         self._check_room(len(token_ids[0]))
         return self.forward(token_ids, keep=len(token_ids[0]))
+
+    def attend(self, token_ids: Sequence[int]) -> Tensor:
+        """Append tokens to the only row; where each looks, float32 [layers, heads, n, length].
+
+        Their attention is computed in another form than usual, equal to rounding, so a batch
+        that has attended is not read on. No other forward of the model is under way meanwhile.
+
+        Raises:
+            ValueError: where there is not one row.
+            NotCapable: for a model that does not show its attention, or too many tokens.
+        """
+        if self._rows != 1:
+            raise ValueError(f"attention of {self._rows} rows")
+        self.check(token_ids)
+        ids = torch.tensor([list(token_ids)], device=self._model.device)
+        options: dict[str, object] = {self._cache_name: self._cache, "use_cache": True}
+        if self._can_keep:
+            options["logits_to_keep"] = 1
+        with self._lock, torch.inference_mode(), eager(self._model):
+            answer = self._model(input_ids=ids, output_attentions=True, **options)
+        self._length += len(token_ids)
+        return stacked(answer.attentions, self._length)
 
     def forward(self, token_ids: Sequence[Sequence[int]], keep: int = 1) -> Tensor:
         """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""

@@ -100,8 +100,11 @@ class HFModel:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Every cache of transformers can select rows."""
-        return frozenset({Capability.CACHE_SELECT})
+        """Every cache of transformers can select rows; attention is shown where there are heads."""
+        config = self.model.config.get_text_config(decoder=True)
+        has_heads = bool(getattr(config, "num_attention_heads", 0))
+        heads = frozenset({Capability.ATTENTIONS}) if has_heads else frozenset()
+        return heads | {Capability.CACHE_SELECT}
 
     def open_batch(self) -> KVBatch:
         """A new, empty batch; all batches of a model take turns, one forward at a time."""

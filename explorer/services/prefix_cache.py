@@ -145,3 +145,6 @@ class _PrefixBatch:
 
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         return self._batch.read(token_ids)
+
+    def attend(self, token_ids: Sequence[int]) -> Tensor:
+        return self._batch.attend(token_ids)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from explorer.analyzers.loop_copies import Stretch
 from explorer.core.errors import NotCapable
 from explorer.services.asked import whole
+from explorer.services.jobs import Job
 from explorer.services.loops import anatomy as taken_apart
+from explorer.services.loops.attention import CopyAttention, attention_of
 from explorer.services.loops.tabs import Tab
 
 if TYPE_CHECKING:
@@ -56,6 +58,45 @@ def _anatomy(_desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, A
     return {"loops": listed, "loop": found.index(stretch), "anatomy": made}
 
 
+def _attention(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Begin to read where a copy looks; the job's news hold what was found."""
+    with tab.lock:
+        trace, stretch = tab.trace, chosen(tab, asked)
+    last = max(1, stretch.whole - 1)
+    copy = whole(asked, "copy", 0, len(stretch.starts) - 1) if "copy" in asked else last
+    model = desk.model_of(trace)
+    made: list[dict[str, Any]] = []
+
+    def work(job: Job) -> None:
+        with desk.place(job):
+            found = attention_of(
+                model,
+                trace,
+                stretch,
+                copy,
+                cancel=job.cancel,
+                progress=lambda share: job.report("reading what stands before the copy", share),
+            )
+        with tab.lock:
+            if tab.traces and tab.trace is trace:
+                tab.kept["attention"] = found
+        made.append(found.as_data(model.tokenizer))
+        job.report(f"Copy {copy + 1}: {found.shape[0] * found.shape[1]} heads were read.")
+
+    return desk.begin(tab, "Attention", work, lambda _asked: {"attention": made[0]} if made else {})
+
+
+def _look(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    with tab.lock:
+        trace, found = tab.trace, tab.kept.get("attention")
+    if not isinstance(found, CopyAttention):
+        raise NotCapable("The attention of this loop was not read yet.", "Read it first.")
+    layer, head, place = (whole(asked, name, 0, 10_000) for name in ("layer", "head", "place"))
+    return found.look(layer, head, place, desk.model_of(trace).tokenizer)
+
+
 ANSWERS: dict[str, Callable[[LoopDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
     "anatomy": _anatomy,
+    "attention": _attention,
+    "look": _look,
 }
