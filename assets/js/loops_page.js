@@ -10,6 +10,7 @@ const LOOP_EXAMPLES = [
 // Parts of the page below the run: each is made with the page, and told of every state.
 const LOOP_SECTIONS = [
   AnatomySection,
+  AttentionSection,
 ];
 
 class LoopsPage {

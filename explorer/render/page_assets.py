@@ -53,6 +53,7 @@ PAGE_SCRIPTS = (
     "latent_page",
     "loops_curves",
     "loops_copies",
+    "loops_attention",
     "loops_page",
     "score_page",
     "share",

@@ -110,3 +110,24 @@ def test_the_loops_page_holds_on_a_phone(open_page: OpenPage, url: str) -> None:
     page = open_loops(open_page, url, viewport={"width": 390, "height": 844})
     run(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_heads_are_ranked_and_a_click_shows_where_a_token_looks(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(".gx-attention")
+    part.get_by_label("copy").fill("3")
+    part.get_by_role("button", name="Read attention").click()
+    heads = part.locator(".gx-heads tbody tr")
+    expect(heads.first).to_contain_text("1.0", timeout=SLOW)  # what followed the token last time
+    expect(part).to_contain_text("Copy 3, 26 tokens, over the 2 copies before it")
+    expect(part.locator(".gx-look")).to_have_count(1)
+    part.get_by_role("tab", name="the same place", exact=True).click()
+    expect(heads.first).to_contain_text("0.1")
+    part.get_by_role("button", name="Head 0.1: where it looks").click()
+    words = part.locator(".gx-look-words button")
+    expect(words).to_have_count(26)
+    words.nth(5).click()
+    expect(words.nth(5)).to_have_attribute("aria-pressed", "true")
+    expect(part.locator(".gx-look-best li").first).to_contain_text("100.0%")
+    part.locator(".gx-look-best button").first.click()
+    expect(loops.locator(".gx-loops .gx-pin")).to_have_count(1)
