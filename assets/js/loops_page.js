@@ -11,6 +11,7 @@ const LOOP_EXAMPLES = [
 const LOOP_SECTIONS = [
   AnatomySection,
   AttentionSection,
+  ExperimentSection,
 ];
 
 class LoopsPage {

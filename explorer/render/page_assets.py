@@ -54,6 +54,7 @@ PAGE_SCRIPTS = (
     "loops_curves",
     "loops_copies",
     "loops_attention",
+    "loops_experiment",
     "loops_page",
     "score_page",
     "share",

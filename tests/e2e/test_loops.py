@@ -131,3 +131,41 @@ def test_heads_are_ranked_and_a_click_shows_where_a_token_looks(loops: Page) -> 
     expect(part.locator(".gx-look-best li").first).to_contain_text("100.0%")
     part.locator(".gx-look-best button").first.click()
     expect(loops.locator(".gx-loops .gx-pin")).to_have_count(1)
+
+
+def test_sentences_feed_themselves_and_series_stand_in_one_figure(loops: Page) -> None:
+    part = loops.locator(".gx-feed")
+    part.get_by_label("Sentences, one a line").fill("the sea is wide\nthe old sea is wide")
+    part.get_by_label("the 32 sentences of the list").uncheck()
+    part.get_by_label("sentences of random tokens").fill("3")
+    part.get_by_label("repetitions").fill("2")
+    part.get_by_role("button", name="Measure").click()
+    expect(part.locator(".gx-chart-legend .gx-key-entry")).to_have_count(2, timeout=SLOW)
+    expect(part).to_contain_text("3 of 12 random tokens · scripted · 36 tokens")
+    expect(part).to_contain_text("2 series were read.", timeout=SLOW)
+    expect(part.locator("tbody tr")).to_have_count(6)
+    chart = part.locator(".gx-curve-box").nth(0)
+    expect(chart.locator(".gx-curve-band")).to_have_count(2)
+    chart.locator("svg").focus()
+    loops.keyboard.press("ArrowRight")
+    expect(chart).to_contain_text("repetition 0: ")
+    line = chart.locator("path.gx-curve-strong").nth(1)
+    before = line.get_attribute("d")
+    part.get_by_label("TP on a log scale").check()
+    assert line.get_attribute("d") != before
+    part.get_by_label("Sentences, one a line").fill("a wide sea")
+    part.get_by_label("sentences of random tokens").fill("0")
+    part.get_by_role("button", name="Measure").click()
+    expect(part.locator(".gx-chart-legend .gx-key-entry")).to_have_count(3, timeout=SLOW)
+    expect(part).to_contain_text("1 series were read.", timeout=SLOW)
+    part.get_by_role("button", name="Clear the figure").click()
+    expect(part.locator(".gx-curves")).to_have_count(3)
+    expect(part.locator(".gx-curves").first).to_be_hidden()
+
+
+def test_an_experiment_without_a_sentence_says_what_to_give(loops: Page) -> None:
+    part = loops.locator(".gx-feed")
+    part.get_by_label("the 32 sentences of the list").uncheck()
+    part.get_by_label("sentences of random tokens").fill("0")
+    part.get_by_role("button", name="Measure").click()
+    expect(part.locator(".gx-problem")).to_contain_text("No sentence was asked for")
