@@ -11,6 +11,8 @@ const LOOP_EXAMPLES = [
 const LOOP_SECTIONS = [
   AnatomySection,
   AttentionSection,
+  GraphSection,
+  BoardSection,
   ExperimentSection,
 ];
 

@@ -148,17 +148,22 @@ def returns(unit: Sequence[int], token_ids: Sequence[int]) -> list[Stretch]:
     """
     period = len(unit)
     needed = max(COPIES_AFTER * period, SAME_TOKENS)
-    rotations = {(*unit[i:], *unit[:i]) for i in range(period)}
     found: list[Stretch] = []
     first = 0
     # What repeats itself at this distance is looked at where it ends.
     for i in range(period, len(token_ids) + 1):
         if i < len(token_ids) and token_ids[i] == token_ids[i - period]:
             continue
-        if i - first >= needed and tuple(token_ids[first : first + period]) in rotations:
+        if i - first >= needed and _is_rotation(token_ids[first : first + period], unit):
             found.append(Stretch(first, i, same=True))
         first = i - period + 1
     return found
+
+
+def _is_rotation(one: Sequence[int], unit: Sequence[int]) -> bool:
+    """True where one is the unit, begun anywhere in it."""
+    twice, length = (*unit, *unit), len(unit)
+    return any(twice[i : i + length] == tuple(one) for i in range(length))
 
 
 def _others(
@@ -169,11 +174,10 @@ def _others(
     share = min(1.0, COPIES_AFTER / usual.min_copies)
     fewest = max(2, math.ceil(usual.min_tokens * share))
     relaxed = replace(usual, min_copies=float(COPIES_AFTER), min_tokens=fewest)
-    rotations = {(*unit[i:], *unit[:i]) for i in range(len(unit))}
     return [
         Stretch(x.onset, _end(x), same=False)
         for x in find_loops(token_ids, relaxed)
-        if tuple(token_ids[x.onset : x.onset + x.period]) not in rotations
+        if x.period != len(unit) or not _is_rotation(token_ids[x.onset : x.onset + x.period], unit)
     ]
 
 

@@ -53,6 +53,8 @@ PAGE_SCRIPTS = (
     "latent_page",
     "loops_curves",
     "loops_copies",
+    "loops_graph",
+    "loops_board",
     "loops_attention",
     "loops_experiment",
     "loops_page",

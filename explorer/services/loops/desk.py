@@ -18,7 +18,12 @@ from explorer.services.asked import typed, whole
 from explorer.services.generation import MAX_LANES, Run, RunOptions, read_specs, second_models
 from explorer.services.jobs import Job
 from explorer.services.live import LiveRun
-from explorer.services.loops import anatomy_answers, experiment_answers
+from explorer.services.loops import (
+    anatomy_answers,
+    escape_answers,
+    experiment_answers,
+    graph_answers,
+)
 from explorer.services.loops.tabs import News, Tab
 from explorer.services.replay import replay
 
@@ -286,4 +291,6 @@ _ANSWERS: dict[str, Callable[[LoopDesk, Tab, Mapping[str, Any]], dict[str, Any]]
     "job": LoopDesk._job,
     **anatomy_answers.ANSWERS,
     **experiment_answers.ANSWERS,
+    **graph_answers.ANSWERS,
+    **escape_answers.ANSWERS,
 }

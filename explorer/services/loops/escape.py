@@ -144,14 +144,23 @@ def _usual(trace: Trace, loop: Loop, end: int) -> int:
     return loop.onset + min(whole, max(USUAL_COPY, caught)) * loop.period
 
 
-@dataclass(slots=True)
-class _Lane:
-    """Where a lane of the board is made."""
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane of a board.
+
+    Attributes:
+        chain: its method.
+        draw: 1 for the first of its method.
+        run: where it is made.
+        number: its place in that run.
+        width: rows it holds at most.
+    """
 
     chain: Chain
     draw: int
     run: ForkRun
     number: int
+    width: int
 
 
 class Board:
@@ -167,6 +176,10 @@ class Board:
 
     Attributes:
         place: where.
+        lanes: in the order in which their methods were asked for.
+        runs: one after the other.
+        failures: what went wrong in lanes whose numbers failed.
+        begun: runs that have begun.
         expected: what the loop would go on with, for as many tokens as lanes may have.
 
     Raises:
@@ -202,13 +215,13 @@ class Board:
         self.failures: list[str] = []
         self.begun = 0
 
-    def _lanes(self, ways: Sequence[tuple[Chain, int]]) -> tuple[_Lane, ...]:
+    def _lanes(self, ways: Sequence[tuple[Chain, int]]) -> tuple[Lane, ...]:
         """In the order in which methods were asked for."""
-        made: dict[str, list[_Lane]] = {chain.canonical: [] for chain, _ in ways}
+        made: dict[str, list[Lane]] = {chain.canonical: [] for chain, _ in ways}
         for run in self.runs:
             for number, chain in enumerate(run.chains):
                 own = made[chain.canonical]
-                own.append(_Lane(chain, len(own) + 1, run, number))
+                own.append(Lane(chain, len(own) + 1, run, number, chain.build().width))
         return tuple(lane for own in made.values() for lane in own)
 
     def run(self, told: Callable[[int, int], object] = lambda run, token: None) -> None:
@@ -267,7 +280,7 @@ class Board:
             return ""
         return text_of(self.model.tokenizer, trace.token_ids[self.place.at + left.exit :])
 
-    def _left(self, lane: _Lane, trace: Trace) -> Left:
+    def _left(self, lane: Lane, trace: Trace) -> Left:
         ids, bounds = trace.token_ids[self.place.at :], lane.run.options.loop
         ended = trace.stop_reason is StopReason.EOS and bool(ids)
         ended = ended and ids[-1] in self.model.tokenizer.eos_ids

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import gradio as gr
 
+from explorer.core.trace_io import write_traces
 from explorer.render.page_assets import json_for_script
 from explorer.services.loops.desk import LoopDesk
+from explorer.services.loops.escape_answers import traces_of
 from explorer.ui.bridge import add_bridge
+from explorer.ui.saving import add_hidden_save
 
 # Questions answered at once over all visitors; what takes long runs in threads of its own.
 REQUESTS = 8
@@ -27,6 +33,9 @@ class HasLoops(Protocol):
     def catalog_json(self) -> list[dict[str, object]]:
         """Every stage with its parameters."""
 
+    def folder(self, session: str) -> Path:
+        """A folder for a tab's files."""
+
 
 def build(services: HasLoops) -> None:
     """Lay the page out and wire it."""
@@ -38,3 +47,10 @@ def build(services: HasLoops) -> None:
         elem_id="gx-loops",
     )
     add_bridge("loops", services.loops.answer, requests=REQUESTS)
+    add_hidden_save("loops-save-board", partial(_save, services))
+
+
+def _save(services: HasLoops, session: str) -> Path:
+    path = services.folder(session) / f"board-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    write_traces(path, traces_of(services.loops.tab(session)))
+    return path
