@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
         loops,
         models,
         parity,
+        reinforce,
         score,
         ui,
         verify,
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         latent,
         loops,
         escape,
+        reinforce,
     ):
         command.add_parser(commands)
     return parser
