@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
-from fakes import LetterTokenizer, ScriptedModel, hashed_script
+from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
 from loop_model import (
     BREAKS,
     ENDS,
@@ -20,10 +21,12 @@ from loop_model import (
 
 from explorer.analyzers.leaving import ORDER, Verdict
 from explorer.core.errors import InvalidParams, NotCapable, UnknownName
+from explorer.core.kv_cache import KVBatch
+from explorer.core.models import HFModel
 from explorer.core.trace_io import trace_from_json, trace_to_json
 from explorer.decoders import CATALOG
 from explorer.decoders.spec import parse
-from explorer.services.generation import generate
+from explorer.services.generation import RunOptions, generate
 from explorer.services.loops import escape_methods
 from explorer.services.loops.escape import Board, Plan, escape, find_place
 from explorer.services.loops.escape_methods import LEFT_OUT, all_specs, read_methods, strengths
@@ -254,3 +257,70 @@ def test_values_with_a_bar_between_them_are_several_methods() -> None:
     with pytest.raises(InvalidParams, match="more than 64"):
         strengths("momentum:k=" + "|".join(map(str, range(1, 70))))
     assert escape_methods.MOST_STRENGTHS == 64
+
+
+def llama_loop():
+    """A random Llama and a trace of it that loops."""
+    model = HFModel(tiny_llama(seed=1), NumberTokenizer(), ScriptedModel(lambda _: [0.0] * 97).info)
+    for start in range(1, 40):
+        (made,) = generate(model, str(start), ["greedy"], 200, 0, RunOptions(ignore_eos=True))
+        if made.loops:
+            return model, made
+    raise AssertionError("no prompt loops")
+
+
+def test_runs_after_the_first_read_the_prefix_no_more(monkeypatch) -> None:
+    model, trace = llama_loop()
+    read: list[int] = []
+    extend = KVBatch.extend
+
+    def counted(self, token_ids):
+        read.append(len(token_ids))
+        yield from extend(self, token_ids)
+
+    monkeypatch.setattr(KVBatch, "extend", counted)
+    plan = Plan(("top_k:k=1", "ancestral", "nucleus:p=0.1"), 60, 3)
+    board = Board(model, trace, find_place(trace), plan)
+    board.run()
+    assert len(board.runs) == 3
+    assert read == [len(trace.prompt.ids) + board.place.at]
+    verdicts = {row.left.verdict for row in board.report().rows if row.decoder == "top_k:k=1"}
+    assert verdicts == {Verdict.STAYS}
+
+
+def test_methods_that_look_inside_share_the_run_and_say_what_they_say_alone() -> None:
+    model, trace = llama_loop()
+    specs = ("greedy", "contrastive_search", "dola+greedy", "momentum", "beam")
+    board = Board(model, trace, find_place(trace), Plan(specs, 1, 12))
+    assert len(board.runs) == 1
+    board.run()
+    beside = {row.decoder: row.trace.token_ids for row in board.report().rows}
+    for spec in specs:
+        (row,) = escape(model, trace, Plan((spec,), 1, 12)).rows
+        assert beside[row.decoder] == row.trace.token_ids, spec
+    for found in verify_traces(board.report().traces, model):
+        assert found.agrees, found.mismatch.sentence
+
+
+def test_pieces_of_bytes_and_hostile_ones_come_through() -> None:
+    tokenizer = LetterTokenizer(["<script>alert(1)</script>", "\U0001f600"])
+    first = tokenizer.vocab_size - 2
+
+    def script(history):
+        logits = [-9.0] * tokenizer.vocab_size
+        logits[first if history[-1] != first else first + 1] = 6.0
+        return logits
+
+    model = ScriptedModel(script, tokenizer)
+    (trace,) = generate(model, "a", ["greedy"], 60)
+    report = escape(model, trace, Plan(("greedy", "momentum"), 1, 8))
+    assert set(report.unit) == {"<script>alert(1)</script>", "\U0001f600"}
+    assert json.loads(json.dumps(report.as_data()))["unit"] == list(report.unit)
+
+
+def test_a_text_that_is_one_token_again_and_again() -> None:
+    model = ScriptedModel(lambda history: [0.0, 9.0, 8.0, *[0.0] * 5])
+    (trace,) = generate(model, "a", ["greedy"], 60)
+    assert [(x.onset, x.period) for x in trace.loops] == [(0, 1)]
+    report = escape(model, trace, Plan(("greedy", "momentum:alpha=1"), 1, 20), at=1)
+    assert {row.left.verdict for row in report.rows} >= {Verdict.STAYS}
