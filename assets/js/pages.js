@@ -18,6 +18,9 @@ Object.assign(window.Explorer, {
   mountLatent: (root, config) => {
     window.Explorer.latent = new LatentPage(root, config);
   },
+  mountLabs: (root, config) => {
+    window.Explorer.labs = new LabsPage(root, config);
+  },
   mountScore: (root, config) => {
     window.Explorer.score = new ScorePage(root, config);
   },
@@ -28,6 +31,11 @@ Object.assign(window.Explorer, {
   takeRun() {
     window.Explorer.goTo("traces");
     whenMounted("traces", (page) => page.take());
+  },
+  /** Opens what another page made on the Traces page. */
+  takeRunFrom(where) {
+    window.Explorer.goTo("traces");
+    whenMounted("traces", (page) => page.take(where));
   },
   forkRun(lane, index, token) {
     window.Explorer.goTo("traces");

@@ -57,9 +57,9 @@ class TracesPage {
   }
 
   /** Takes the latest run of the Compare page. */
-  async take() {
+  async take(where = "compare") {
     this.started = true;
-    const found = await this.bridge.ask({ ask: "take" });
+    const found = await this.bridge.ask({ ask: "take", where });
     if (!found) return null;
     if (found.error) {
       const line = make("p", {});

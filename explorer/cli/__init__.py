@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         diverge,
         escape,
         generate,
+        lab,
         latent,
         loops,
         models,
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         latent,
         loops,
         escape,
+        lab,
         reinforce,
     ):
         command.add_parser(commands)

@@ -53,12 +53,14 @@ PAGE_SCRIPTS = (
     "latent_page",
     "loops_curves",
     "loops_copies",
-    "loops_graph",
-    "loops_board",
     "loops_attention",
     "loops_experiment",
+    "loops_graph",
+    "loops_board",
     "loops_page",
     "score_page",
+    "results",
+    "labs_page",
     "share",
     "traces_page",
     "pages",
@@ -110,6 +112,16 @@ def page_script(*, whole: bool = False) -> str:
     return "\n".join(
         ["(() => {", '"use strict";', "if (window.Explorer) return;", *named, *parts, "})();"]
     )
+
+
+@cache
+def results_script() -> str:
+    """The script that draws a lab's results by themselves, as `ExplorerResults`."""
+    names = ("format", "results")
+    parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    palette_line = f"const PALETTE = {json_for_script(palette.script_constants())};"
+    given = "window.ExplorerResults = { mount: mountResults };"
+    return "\n".join(["(() => {", '"use strict";', palette_line, *parts, given, "})();"])
 
 
 @cache

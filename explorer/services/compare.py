@@ -18,6 +18,7 @@ from explorer.render.export_html import export_page
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
+from explorer.services.labs.desk import LabDesk
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.live import FRAME_S, Frame, LiveRun
 from explorer.services.loops.desk import Limits, LoopDesk
@@ -80,7 +81,10 @@ class Services:
         self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk(self.models)
         self.scores = ScoreDesk(self.models, self._slots)
-        self.traces = TraceDesk(self.models, self._slots, self.latest_traces)
+        self.labs = LabDesk(self.models, self._slots, settings.cache)
+        self.traces = TraceDesk(
+            self.models, self._slots, {"compare": self.latest_traces, "labs": self.labs.traces}
+        )
         self.loops = LoopDesk(
             self.models,
             self._slots,
@@ -314,6 +318,7 @@ class Services:
         self.scores.forget(session)
         self.traces.forget(session)
         self.loops.forget(session)
+        self.labs.forget(session)
 
     def latest_traces(self, session: str) -> tuple[Trace, ...]:
         """What a session's latest run has made so far."""

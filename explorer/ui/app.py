@@ -13,7 +13,7 @@ from explorer.services.compare import Services
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages import compare, latent, loops, score, traces
+from explorer.ui.pages import compare, labs, latent, loops, score, traces
 from explorer.ui.security import SecurityHeaders
 from explorer.ui.theme import make_theme
 
@@ -24,6 +24,9 @@ SESSIONS = 300
 MAX_THREADS = 2 * QUEUE_SIZE
 # Gradio keeps a copy of every saved file: how often it looks for old ones, and what is old.
 CLEAN_S, SAVED_S = 600, 3600
+
+# Styles of the pages beside Compare.
+PAGE_STYLES = ("loops", "latent", "score", "results", "labs", "traces")
 
 _BRAND = '<h1 class="gx-brand">Generation Explorer</h1>'
 
@@ -53,6 +56,8 @@ def build_app(services: Services) -> gr.Blocks:
                 latent.build(services)
             with gr.Tab("Score", id="score"):
                 score.build(services)
+            with gr.Tab("Labs", id="labs"):
+                labs.build(services)
             with gr.Tab("Traces", id="traces"):
                 traces.build(services)
         # The address names the page, so that a link leads to it.
@@ -82,7 +87,7 @@ def launch_options() -> dict[str, Any]:
     on_space = bool(os.environ.get("SPACE_ID"))
     return {
         "theme": make_theme(),
-        "head": f"<style>{page_styles('app', 'loops', 'latent', 'score', 'traces')}</style>",
+        "head": f"<style>{page_styles('app', *PAGE_STYLES)}</style>",
         "favicon_path": str(ASSETS / "favicon.png"),
         "footer_links": [],
         "run_history": False,

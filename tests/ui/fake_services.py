@@ -19,6 +19,7 @@ from explorer.render.export_html import export_page
 from explorer.render.figures import LaneSeries
 from explorer.services.catalog_view import catalog_json
 from explorer.services.compare import CompareRequest
+from explorer.services.labs.desk import LabDesk
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.live import Frame
 from explorer.services.loops.desk import LoopDesk
@@ -85,7 +86,12 @@ class FakeServices:
         self.scores = ScoreDesk(
             self.models, threading.BoundedSemaphore(4), lambda _name, _dtype: self.models.model
         )
-        self.traces = TraceDesk(self.models, threading.BoundedSemaphore(4), lambda _: ())
+        self.labs = LabDesk(self.models, threading.BoundedSemaphore(4))
+        self.traces = TraceDesk(
+            self.models,
+            threading.BoundedSemaphore(4),
+            {"compare": lambda _: (), "labs": self.labs.traces},
+        )
         self.loops = LoopDesk(
             self.models,
             threading.BoundedSemaphore(4),

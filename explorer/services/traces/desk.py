@@ -54,16 +54,17 @@ class TraceDesk:
     Args:
         models: where a trace's model comes from.
         places: runs at once over all visitors.
-        latest: the traces of a session's latest run on the Compare page.
+        sources: the traces of a session's latest run on another page, by its name; "compare" is
+            the usual one.
     """
 
     def __init__(
         self,
         models: Models,
         places: threading.BoundedSemaphore,
-        latest: Callable[[str], Sequence[Trace]],
+        sources: Mapping[str, Callable[[str], Sequence[Trace]]],
     ) -> None:
-        self._models, self._places, self._latest = models, places, latest
+        self._models, self._places, self._sources = models, places, dict(sources)
         self._lock = threading.Lock()
         self._tabs: OrderedDict[str, Tab] = OrderedDict()
         self._stages = TokenStages()
@@ -197,10 +198,12 @@ class TraceDesk:
             }
 
     def _take(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
-        traces = [trace for trace in self._latest(tab.session) if trace.steps]
+        where = typed(asked, "where") or "compare"
+        source = self._sources.get(where)
+        traces = [trace for trace in source(tab.session) if trace.steps] if source else []
         if not traces:
             raise NotCapable("There is no run to take yet.", "Run a prompt on the Compare page.")
-        self.put(tab.session, traces, "the latest run")
+        self.put(tab.session, traces[:MOST_TRACES], "the latest run")
         return self._state(tab, asked)
 
     def _show(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def traces(models: Models) -> list[Trace]:
 def desk(models: Models, traces: list[Trace]) -> TraceDesk:
     """The latest run of "tab" is there to be taken; nothing is on the page."""
     latest = {"tab": traces}
-    return TraceDesk(models, threading.BoundedSemaphore(2), lambda key: latest.get(key, ()))
+    return TraceDesk(
+        models, threading.BoundedSemaphore(2), {"compare": lambda key: latest.get(key, ())}
+    )
 
 
 def ask(desk: TraceDesk, kind: str, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,9 @@
+"""Labs: papers as experiments, one folder each; no lab imports another."""
+
+from explorer.core.catalog import Catalog
+from explorer.labs.human_or_machine.experiment import INFO as HUMAN_OR_MACHINE
+
+ALL = (HUMAN_OR_MACHINE,)
+"""In the gallery's order within a family."""
+
+CATALOG = Catalog("lab", ALL, {alias: info.name for info in ALL for alias in info.aliases})

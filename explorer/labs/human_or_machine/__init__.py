@@ -1,0 +1,1 @@
+"""Zero-shot statistical tests: is this text the model's own?"""

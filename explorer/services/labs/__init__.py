@@ -1,0 +1,1 @@
+"""Labs run from anywhere: the page, the command line, Python."""

@@ -1,0 +1,200 @@
+"""The Labs page's questions: what labs there are, one run a visitor, its results as they come."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.handle import ModelHandle
+from explorer.core.types import Trace
+from explorer.labs import CATALOG
+from explorer.services import checks
+from explorer.services.asked import typed, whole
+from explorer.services.jobs import Job
+from explorer.services.labs.catalog_view import lab_json, method_code
+from explorer.services.labs.parameters import checked
+from explorer.services.labs.running import LabRun, open_lab, run_lab
+from explorer.services.labs.times import LabTimes
+from explorer.services.replay import replay
+
+MOST_SESSIONS = 100
+WAIT_S = 0.5
+
+
+class Models(Protocol):
+    """Where models come from."""
+
+    def allow(self, name: str) -> None:
+        """Do nothing for a model that may be asked for; refuse another."""
+
+    def get(self, name: str) -> ModelHandle:
+        """The model, loaded if need be; refuses one that is not offered here."""
+
+
+@dataclass
+class Tab:
+    """What one tab has on the page.
+
+    Attributes:
+        run: the latest, once its model is there.
+        job: under which it goes.
+        told: how often the run has shown something; the page asks for what is newer.
+        lock: held while the rest changes.
+    """
+
+    run: LabRun | None = None
+    job: Job | None = None
+    told: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class LabDesk:
+    """Answers what the page asks; threads may share one.
+
+    Args:
+        models: where models come from.
+        places: runs at once over all visitors.
+        cache: folder in which the times that labs took are kept; None keeps none.
+    """
+
+    def __init__(
+        self, models: Models, places: threading.BoundedSemaphore, cache: Path | None = None
+    ) -> None:
+        self._models, self._places, self._times = models, places, LabTimes(cache)
+        self._lock = threading.Lock()
+        self._tabs: OrderedDict[str, Tab] = OrderedDict()
+
+    def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one question (docs/wire.md, "Labs").
+
+        Raises:
+            ExplorerError: for a question that cannot be answered.
+        """
+        kind = asked.get("ask")
+        if not isinstance(kind, str) or kind not in _ANSWERS:
+            raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
+        return _ANSWERS[kind](self, self._tab(session), asked)
+
+    def run_of(self, session: str) -> LabRun:
+        """The latest run of a session, for saving.
+
+        Raises:
+            NotCapable: where there is none that has shown anything.
+        """
+        run = self._tab(session).run
+        if run is None or not (run.results or run.claims):
+            raise NotCapable("There is nothing to save yet.", "Run a lab first.")
+        return run
+
+    def traces(self, session: str) -> tuple[Trace, ...]:
+        """The continuations that a session's latest run shows."""
+        run = self._tab(session).run
+        return () if run is None else run.traces
+
+    def forget(self, session: str) -> None:
+        """The tab was closed."""
+        with self._lock:
+            tab = self._tabs.pop(session, None)
+        if tab is not None and tab.job is not None:
+            tab.job.cancel.set()
+
+    def _tab(self, session: str) -> Tab:
+        with self._lock:
+            tab = self._tabs.setdefault(session, Tab())
+            self._tabs.move_to_end(session)
+            while len(self._tabs) > MOST_SESSIONS:
+                _, old = self._tabs.popitem(last=False)
+                if old.job is not None:
+                    old.job.cancel.set()
+            return tab
+
+    def _gallery(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        model = typed(asked, "model", 1_000)
+        labs = []
+        for info in CATALOG.items():
+            seconds, measured = self._times.of(info, model)
+            labs.append(lab_json(info) | {"seconds": seconds, "measured": measured})
+        work = None if tab.job is None or tab.job.done else tab.job.as_data()
+        return {"labs": labs, "work": work, "running": tab.run.info.name if tab.run else None}
+
+    def _code(self, _tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"modules": method_code(CATALOG[typed(asked, "lab")])}
+
+    def _run(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        info = CATALOG[typed(asked, "lab")]
+        given = asked.get("params", {})
+        if not isinstance(given, Mapping):
+            raise InvalidParams(f"'params' is {checks.shown(given)}.", "Give names with values.")
+        values = checked(info, given)
+        name = typed(asked, "model", 1_000)
+        self._models.allow(name)
+        seed = whole(asked, "seed", 0, 2**53)
+
+        def work(job: Job) -> None:
+            job.report(f"Loading {name}")
+            run = open_lab(info, self._models.get(name), values, seed)
+            with tab.lock:
+                tab.run, tab.told = run, 0
+            while not self._places.acquire(timeout=WAIT_S):
+                job.report("waiting for a place")
+                if job.cancel.is_set():
+                    run.stopped = run.done = True
+                    return
+            try:
+                run_lab(
+                    run,
+                    cancel=job.cancel,
+                    load=self._models.get,
+                    on_update=lambda r: job.report(r.said or "begun", r.fraction),
+                )
+            finally:
+                self._places.release()
+            if not run.stopped and run.params == info.params():
+                self._times.keep(info, name, run.seconds)
+
+        with tab.lock:
+            if tab.job is not None and not tab.job.done:
+                raise NotCapable("A lab is under way.", "Wait for it, or stop it.")
+            tab.run = None
+            tab.job = Job(info.title).start(work)
+            return {**tab.job.as_data(), "done": False}
+
+    def _job(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        job = tab.job
+        if job is None or job.number != asked.get("job"):
+            raise NotCapable("This run is not kept any more.", "Begin it again.")
+        if asked.get("stop") and not job.done:
+            job.cancel.set()
+        told, run = job.as_data(), tab.run
+        if job.error is not None and told["done"]:
+            raise job.error
+        if run is None:
+            return told
+        names = [*list(run.results), *list(run.claims)]
+        answer = {**told, "shown": len(names)}
+        # Results are told as they come and once more at the end: pictures may have grown.
+        if told["done"] or asked.get("shown") != len(names):
+            answer["run"] = run.as_data()
+        return answer
+
+    def _traces(self, tab: Tab, _asked: Mapping[str, Any]) -> dict[str, Any]:
+        traces = () if tab.run is None else tab.run.traces
+        if not traces:
+            raise NotCapable("This run shows no continuation.", "Run a lab that makes some.")
+        first = traces[0]
+        mates = [t for t in traces if t.prompt.ids == first.prompt.ids and t.model == first.model]
+        return {"ndjson": replay(mates[:8]).ndjson}
+
+
+_ANSWERS: dict[str, Callable[[LabDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
+    "gallery": LabDesk._gallery,
+    "code": LabDesk._code,
+    "run": LabDesk._run,
+    "job": LabDesk._job,
+    "traces": LabDesk._traces,
+}
