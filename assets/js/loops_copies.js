@@ -16,7 +16,6 @@ class AnatomySection {
     this.copiesSlot = make("div", {});
     this.exitsSlot = make("div", { class: "gx-loop-scroll", tabindex: 0, role: "region", "aria-label": "Exits, copy by copy" });
     this.buildCurves();
-    this.more = make("div", {});
     this.body = make("div", { hidden: true },
       make("h4", { text: "Copies under each other" }),
       this.copiesSlot,
@@ -27,7 +26,7 @@ class AnatomySection {
       make("details", { class: "gx-about" }, make("summary", { text: "What is computed" }), make("p", { class: "gx-soft", text: "All of it is under the model's own law p, whatever method wrote the loop, and is read off the tokens that stand there. An exit is a place of the copy: the probability that p gives to all tokens but the loop's own. The widest exit is the place where that is most, the narrowest where it is least. “Whole copy” is the product of the probabilities of its tokens: how often draws from p would write all of it. The margin is the smallest gap, in bits, between the loop's token and the likeliest other; below 0 greedy decoding would have left there. Greedy is caught from the first copy from which on the loop's token is the likeliest at every place, to the end of the text: it says nothing of copies that were never written, and a method that looks at more than p (a penalty, a ban) may leave all the same." })),
       this.exitsSlot,
     );
-    this.element.append(make("h3", { text: "The loop taken apart" }), this.choiceSlot, this.say, this.body, this.more);
+    this.element.append(make("h3", { text: "The loop taken apart" }), this.choiceSlot, this.say, this.buildMeaning(), this.body);
   }
 
   buildCurves() {
@@ -41,6 +40,40 @@ class AnatomySection {
     this.curvesSlot = make("div", {}, make("label", { class: "gx-check" }, this.log, " probabilities on a log scale"), make("div", { class: "gx-curve-row" }, ...Object.values(this.charts).map((chart) => chart.element)));
   }
 
+  buildMeaning() {
+    this.strictness = numberBox("strictness", 2.5, 0, 10, { step: 0.1 });
+    this.meaningSay = make("p", { class: "gx-soft", role: "status" });
+    this.lookFor = make("button", { class: "gx-button", type: "button", text: "Look for cycles of meaning", onclick: () => this.meaning() });
+    return make("details", { class: "gx-about" },
+      make("summary", { text: "Sentences that say the same in other words" }),
+      make("p", { class: "gx-soft", text: "Above, sentences are compared by their words. Here the model reads the text and compares the means of its own last states: how many standard deviations two sentences must be more alike than unlike ones is the strictness. It is a blunt tool: at 2.5 it finds what is said again with other words now and then, and calls a text that keeps to one manner a cycle as well." }),
+      make("div", { class: "gx-fields" }, this.strictness, this.lookFor),
+      this.meaningSay,
+    );
+  }
+
+  async meaning() {
+    if (this.page.job) {
+      showProblem(this.meaningSay, { message: "Other work is under way.", hint: "Wait for it, or stop it." });
+      return;
+    }
+    const begun = await this.page.bridge.ask({ ask: "meaning", strictness: Number(fieldOf(this.strictness).value) });
+    if (!begun) return;
+    if (begun.error) {
+      showProblem(this.meaningSay, begun.error);
+      return;
+    }
+    this.lookFor.disabled = true;
+    showWords(this.meaningSay, "Reading the text…");
+    let count = 0;
+    const ended = await this.page.follow(begun, (news) => {
+      count = news.new || count;
+    });
+    this.lookFor.disabled = false;
+    showWords(this.meaningSay, ended ? ended.said : "It ended early; what stood in the way is said above.");
+    if (ended && count) await this.open(null, "meaning");
+  }
+
   /** @param {object} state of the page */
   async show(state) {
     this.element.hidden = state.lanes.length === 0;
@@ -51,9 +84,13 @@ class AnatomySection {
     await this.open(null);
   }
 
-  /** Takes a loop of the lane apart; null chooses the longest. */
-  async open(loop) {
-    const found = await this.page.bridge.ask({ ask: "anatomy", loop });
+  /** Takes a loop of the lane apart; null chooses the longest, or the first of a kind. */
+  async open(loop, kind = null) {
+    let found = await this.page.bridge.ask({ ask: "anatomy", loop });
+    if (found && kind && found.loops) {
+      const first = found.loops.findIndex((one) => one.kind === kind);
+      if (first !== -1) found = await this.page.bridge.ask({ ask: "anatomy", loop: first });
+    }
     if (!found) return;
     if (found.error) {
       this.body.hidden = true;

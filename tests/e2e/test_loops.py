@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from fakes import LetterTokenizer, ScriptedModel, hashed_script
 from playwright.sync_api import Page, expect
+
+from explorer.services.generation import generate
+from explorer.services.loops.anatomy import anatomy, loops_of, outline
 
 OpenPage = Callable[..., Page]
 SLOW = 30_000
@@ -169,3 +174,44 @@ def test_an_experiment_without_a_sentence_says_what_to_give(loops: Page) -> None
     part.get_by_label("sentences of random tokens").fill("0")
     part.get_by_role("button", name="Measure").click()
     expect(part.locator(".gx-problem")).to_contain_text("No sentence was asked for")
+
+
+def test_cycles_of_meaning_are_looked_for_on_demand(loops: Page) -> None:
+    run(loops)
+    part = loops.locator(ANATOMY)
+    part.get_by_text("Sentences that say the same in other words").click()
+    part.get_by_role("button", name="Look for cycles of meaning").click()
+    expect(part).to_contain_text("Cycles of meaning that are new:", timeout=SLOW)
+    part.get_by_label("strictness").fill("99")
+    part.get_by_role("button", name="Look for cycles of meaning").click()
+    expect(part.locator(".gx-problem")).to_contain_text("'strictness' is 99")
+
+
+def test_copies_that_differ_stand_under_the_place_they_are_like(loops: Page) -> None:
+    run(loops)
+    unit = list(range(1, 31))
+    copies = [
+        unit,
+        [*unit[:10], 35, *unit[11:]],
+        [*unit[:5], *unit[6:]],
+        [*unit[:20], 36, *unit[20:]],
+    ]
+    ids = [33, *[i for copy in copies for i in copy], *unit[:4]]
+    model = ScriptedModel(hashed_script(LetterTokenizer().vocab_size))
+    trace = generate(model, "go", ["greedy"], len(ids))[0]
+    steps = tuple(replace(s, token_id=i) for s, i in zip(trace.steps, ids, strict=True))
+    pieces = dict(enumerate(model.tokenizer.pieces))
+    near = replace(trace, steps=steps, pieces=pieces, loops=())
+    (stretch,) = loops_of(near)
+    found = {"loops": [outline(stretch)], "loop": 0, "anatomy": anatomy(near, stretch)}
+    loops.evaluate("found => Explorer.loops.sections[0].take(found)", found)
+    part = loops.locator(ANATOMY)
+    expect(part).to_contain_text("The loop is with edits: 4 whole copies and one that is cut short")
+    rows = part.locator(".gx-copies tbody tr")
+    expect(rows).to_have_count(5)
+    expect(part.locator(".gx-copies thead th")).to_have_count(1 + 31)
+    expect(part.locator(".gx-copies .gx-copy-changed")).to_have_count(2)
+    expect(rows.nth(2).locator(".gx-copy-gap")).to_have_count(2)
+    ends = [rows.nth(k).locator("td").last.inner_text() for k in range(4)]
+    assert len(set(ends)) == 1
+    expect(part.locator(".gx-before")).to_contain_text("before it, token 0")

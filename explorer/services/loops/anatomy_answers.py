@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from explorer.analyzers.loop_copies import Stretch
-from explorer.core.errors import NotCapable
-from explorer.services.asked import whole
+from explorer.analyzers.loop_copies import Stretch, near_stretch, with_new
+from explorer.core.errors import InvalidParams, NotCapable
+from explorer.services.asked import numbers, whole
 from explorer.services.jobs import Job
 from explorer.services.loops import anatomy as taken_apart
 from explorer.services.loops.attention import CopyAttention, attention_of
+from explorer.services.loops.meaning import STRICTNESS, meaning_loops
 from explorer.services.loops.tabs import Tab
 
 if TYPE_CHECKING:
     from explorer.services.loops.desk import LoopDesk
+
+MOST_STRICT = 10
 
 
 def loops_of(tab: Tab) -> tuple[Stretch, ...]:
@@ -95,8 +98,46 @@ def _look(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
     return found.look(layer, head, place, desk.model_of(trace).tokenizer)
 
 
+def _meaning(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Begin to look for cycles of meaning; those that are new join the lane's loops."""
+    strictness = asked.get("strictness", STRICTNESS)
+    (strictness,) = numbers([strictness], "strictness", 1)
+    if not 0 <= strictness <= MOST_STRICT:
+        raise InvalidParams(
+            f"'strictness' is {strictness:g}.", f"Give a number from 0 to {MOST_STRICT}."
+        )
+    with tab.lock:
+        trace, known = tab.trace, loops_of(tab)
+    model = desk.model_of(trace)
+    told: list[int] = []
+
+    def work(job: Job) -> None:
+        job.report("reading the text for meaning")
+        with desk.place(job):
+            near = meaning_loops(
+                model,
+                trace,
+                taken_apart.thresholds_of(trace),
+                strictness=strictness,
+                cancel=job.cancel,
+            )
+        others = [stretch for stretch in known if stretch.kind != "meaning"]
+        new = [near_stretch(trace.token_ids, loop) for loop in near]
+        found = tuple(with_new(others, new))
+        count = sum(stretch.kind == "meaning" for stretch in found)
+        with tab.lock:
+            if tab.traces and tab.trace is trace:
+                tab.kept["stretches"] = found
+        told.append(count)
+        among = f" of {len(near)}, the others overlap loops that were known" if near else ""
+        job.report(f"Cycles of meaning that are new: {count}{among if count < len(near) else ''}.")
+
+    return desk.begin(tab, "Meaning", work, lambda _asked: {"new": told[0]} if told else {})
+
+
 ANSWERS: dict[str, Callable[[LoopDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
     "anatomy": _anatomy,
     "attention": _attention,
     "look": _look,
+    "meaning": _meaning,
 }
