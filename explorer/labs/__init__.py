@@ -2,8 +2,9 @@
 
 from explorer.core.catalog import Catalog
 from explorer.labs.human_or_machine.experiment import INFO as HUMAN_OR_MACHINE
+from explorer.labs.watermarks.experiment import INFO as WATERMARKS
 
-ALL = (HUMAN_OR_MACHINE,)
+ALL = (WATERMARKS, HUMAN_OR_MACHINE)
 """In the gallery's order within a family."""
 
 CATALOG = Catalog("lab", ALL, {alias: info.name for info in ALL for alias in info.aliases})

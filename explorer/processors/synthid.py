@@ -42,8 +42,9 @@ class Synthid:
         if self._params.layers == 0:
             return logits.clone()
         if self._made is None or self._device != logits.device:
-            keys = [key + self._params.key for key in KEYS[: self._params.layers]]
-            self._made = synthid_processor(logits.device, ngram=self._params.ngram, keys=keys)
+            self._made = synthid_processor(
+                logits.device, ngram=self._params.ngram, keys=keys_of(self._params)
+            )
             self._device = logits.device
         changed = logits.clone()
         for row, history in enumerate(view.histories):
@@ -90,6 +91,11 @@ class SynthidParams(Params):
         description="The secret: added to the published keys.",
         json_schema_extra={"slider": [0, 100, 1]},
     )
+
+
+def keys_of(params: SynthidParams) -> list[int]:
+    """The keys of the tournament's rounds."""
+    return [key + params.key for key in KEYS[: params.layers]]
 
 
 def build(params: SynthidParams) -> Processor:

@@ -35,7 +35,7 @@ def test_a_lab_is_complete(info: LabInfo) -> None:
     readme = (LABS / info.name / "README.md").read_text(encoding="utf-8")
     for part in ("Claim", "Reproduced", "Scaled down", "Not done", "Numbers to expect"):
         assert f"**{part}" in readme, f"the README of {info.name} has no part “{part}”"
-    assert (ROOT / "tests" / "labs" / f"test_{info.name}.py").exists()
+    assert (ROOT / "tests" / "labs" / f"test_lab_{info.name}.py").exists()
     assert lab_json(info)["question"] == info.question
 
 
