@@ -328,13 +328,13 @@ class BoardSection {
     if (news.board) this.finish(news.board);
   }
 
-  makeRow(title, decoder, draw) {
-    return new EscapeRow(draw > 1 ? `${title} #${draw}` : title, decoder, (words) => setText(this.read, words));
+  makeRow(label, decoder, draw) {
+    return new EscapeRow(draw > 1 ? `${label} #${draw}` : label, decoder, (words) => setText(this.read, words));
   }
 
-  drawLive({ titles, lanes, tokens }) {
-    if (titles && !this.rows.length) {
-      this.rows = titles.map(([title, decoder, draw]) => this.makeRow(title, decoder, draw));
+  drawLive({ names, lanes, tokens }) {
+    if (names && !this.rows.length) {
+      this.rows = names.map(([label, decoder, draw]) => this.makeRow(label, decoder, draw));
       this.list.replaceChildren(...this.rows.map((row) => row.root));
     }
     lanes.forEach((lane, k) => this.rows[k] && this.rows[k].feed(lane, tokens));
@@ -344,7 +344,7 @@ class BoardSection {
     const most = Math.max(1, ...board.rows.map((row) => row.tokens));
     const shares = new Map(board.shares.map((share) => [share.decoder, share]));
     this.rows = board.rows.map((data) => {
-      const row = this.makeRow(data.title, data.decoder, data.draw);
+      const row = this.makeRow(data.label, data.decoder, data.draw);
       row.feed({ from: 0, pieces: data.pieces, exit: data.exit, loops: data.loops }, most);
       row.finish(data);
       return row;
@@ -354,7 +354,7 @@ class BoardSection {
     this.table.root.hidden = board.rows.length === 0;
     this.save.hidden = board.rows.length === 0;
     const left = board.rows.filter((row) => row.exit !== null).length;
-    const stopped = board.stopped ? " It was stopped: lanes are shorter, and coherence was not read." : "";
+    const stopped = board.stopped ? " It was stopped: lanes may be shorter, and coherence was not read." : "";
     const missing = board.missing ? ` ${plural(board.missing, "lane")} had not begun.` : "";
     showWords(this.say, `${left} of ${plural(board.rows.length, "lane")} left the loop.${stopped}${missing}`);
     this.faults.replaceChildren(...board.failures.map((words) => make("li", { text: words })));

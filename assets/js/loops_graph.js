@@ -114,6 +114,9 @@ class GraphView {
   }
 
   size() {
+    const size = `${this.width} ${this.y + 16}`;
+    if (size === this.sized) return;
+    this.sized = size;
     this.svg.setAttribute("width", this.width);
     this.svg.setAttribute("height", this.y + 16);
   }

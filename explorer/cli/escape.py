@@ -58,7 +58,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Run the board and print one row a lane."""
     from explorer.core.errors import InvalidParams
-    from explorer.services.loops.escape import Board, Plan, find_place
+    from explorer.services.loops.escape import Board, Plan
+    from explorer.services.loops.escape_place import find_place
 
     plan = Plan(tuple(arguments.decoder), arguments.seeds, arguments.max_new_tokens)
     plan.ways()  # a typing error answers before the model is loaded
@@ -167,7 +168,7 @@ def _cells(row: Row) -> list[str]:
     figures = row.figures
     shares = (figures.rep_2, figures.rep_3, figures.rep_4, figures.diversity)
     return [
-        row.decoder if row.draw == 1 else f"{row.decoder} #{row.draw}",
+        row.label if row.draw == 1 else f"{row.label} #{row.draw}",
         str(row.left.verdict),
         "-" if row.left.exit is None else str(row.left.exit),
         bits(figures.paid),
@@ -182,12 +183,13 @@ def _cells(row: Row) -> list[str]:
 
 def _shares(report: Report) -> str:
     """Shares of methods with several draws; "" where none has."""
+    labels = {row.decoder: row.label for row in report.rows}
     several = [share for share in report.shares if share.left.n > 1]
     if not several:
         return ""
     rows = [
         [
-            share.decoder,
+            labels[share.decoder],
             str(share.left.n),
             *(
                 f"{100 * x.value:.0f} ({100 * x.low:.0f} to {100 * x.high:.0f})"

@@ -21,43 +21,18 @@ from explorer.core.distribution import log_normalise
 from explorer.core.errors import InvalidParams, NumericalFailure
 from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
-from explorer.core.types import Loop, StopReason, Trace
+from explorer.core.types import StopReason, Trace
 from explorer.decoders.spec import Chain
 from explorer.services import checks
 from explorer.services.forks import MAX_FORKS, ForkOptions, ForkRun, Way, fork_runs
 from explorer.services.generation import MAX_ROWS, check_model
-from explorer.services.loops.escape_methods import all_specs, read_methods
+from explorer.services.loops.escape_methods import Method, all_specs, read_methods
+from explorer.services.loops.escape_place import Place, find_place
 from explorer.services.loops.escape_report import Read, Report, in_order, row_of
 from explorer.services.prefix_cache import PrefixCache
 
 MOST_LANES = 1_024
 MOST_DRAWS = 64
-USUAL_COPY = 3
-"""The copy after which a board begins, where nothing else is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A point of a trace inside one of its loops.
-
-    Attributes:
-        at: tokens of the trace before it.
-        loop: the loop.
-        unit: ids of its first copy.
-        least: smallest `at` of the loop: its first copy stands there.
-        most: largest: the loop's end.
-    """
-
-    at: int
-    loop: Loop
-    unit: tuple[int, ...]
-    least: int
-    most: int
-
-    @property
-    def done(self) -> int:
-        """Tokens of the loop before the point."""
-        return self.at - self.loop.onset
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +51,15 @@ class Plan:
     max_new_tokens: int = 128
     most_lanes: int = MOST_LANES
 
-    def ways(self) -> list[tuple[Chain, int]]:
-        """Chains, and how many lanes each has.
+    def ways(self) -> list[tuple[Method, int]]:
+        """Methods, and how many lanes each has.
 
         Raises:
             InvalidParams, UnknownName: for a spec that is none, or too many lanes.
         """
         draws = checks.whole("draws", self.draws, 1, MOST_DRAWS)
-        chains = read_methods(self.decoders or all_specs())
-        ways = [(chain, 1 if chain.is_deterministic else draws) for chain in chains]
+        methods = read_methods(self.decoders or all_specs())
+        ways = [(x, 1 if x.chain.is_deterministic else draws) for x in methods]
         lanes = sum(count for _, count in ways)
         if lanes > self.most_lanes:
             raise InvalidParams(
@@ -94,62 +69,13 @@ class Plan:
         return ways
 
 
-def find_place(trace: Trace, at: int | None = None) -> Place:
-    """A point inside a loop of a trace.
-
-    Args:
-        trace: one with an exact loop.
-        at: tokens before the point: anywhere in a loop from the end of its first copy on. None
-            is the end of the third copy of the last loop, or of a later one: that after which
-            each of the loop's tokens was the likeliest until its end, so that greedy decoding
-            stays. Loops with fewer copies give their last whole one.
-
-    Raises:
-        InvalidParams: for a trace without a loop, or a point that is in none.
-    """
-    if not trace.loops:
-        raise InvalidParams(
-            "This lane has no loop to leave.",
-            "Run it for more tokens, or take a lane whose text repeats itself.",
-        )
-    loops = [(loop, *_span(loop)) for loop in trace.loops]
-    if at is None:
-        loop, least, most = loops[-1]
-        return _place(trace, _usual(trace, loop, most), loop, least, most)
-    at = checks.whole("at", at, 0, len(trace.steps))
-    holding = [entry for entry in loops if entry[1] <= at <= entry[2]]
-    if not holding:
-        spans = " or ".join(f"{least:,} to {most:,}" for _, least, most in loops)
-        raise InvalidParams(
-            f"After {at:,} tokens this lane is in no loop that has been around once.",
-            f"Choose from {spans}.",
-        )
-    return _place(trace, at, *holding[-1])
-
-
-def _span(loop: Loop) -> tuple[int, int]:
-    return loop.onset + loop.period, loop.onset + round(loop.copies * loop.period)
-
-
-def _place(trace: Trace, at: int, loop: Loop, least: int, most: int) -> Place:
-    return Place(at, loop, trace.token_ids[loop.onset : loop.onset + loop.period], least, most)
-
-
-def _usual(trace: Trace, loop: Loop, end: int) -> int:
-    whole = (end - loop.onset) // loop.period
-    caught = 1
-    for index in range(loop.onset, end):
-        if trace.steps[index].rank:
-            caught = (index - loop.onset) // loop.period + 2
-    return loop.onset + min(whole, max(USUAL_COPY, caught)) * loop.period
-
-
 @dataclass(frozen=True, slots=True)
 class Lane:
     """A lane of a board.
 
     Attributes:
         chain: its method.
+        label: the method as it was written.
         draw: 1 for the first of its method.
         run: where it is made.
         number: its place in that run.
@@ -157,6 +83,7 @@ class Lane:
     """
 
     chain: Chain
+    label: str
     draw: int
     run: ForkRun
     number: int
@@ -215,13 +142,15 @@ class Board:
         self.failures: list[str] = []
         self.begun = 0
 
-    def _lanes(self, ways: Sequence[tuple[Chain, int]]) -> tuple[Lane, ...]:
+    def _lanes(self, ways: Sequence[tuple[Method, int]]) -> tuple[Lane, ...]:
         """In the order in which methods were asked for."""
-        made: dict[str, list[Lane]] = {chain.canonical: [] for chain, _ in ways}
+        labels = {method.chain.canonical: method.label for method, _ in ways}
+        made: dict[str, list[Lane]] = {spec: [] for spec in labels}
         for run in self.runs:
             for number, chain in enumerate(run.chains):
                 own = made[chain.canonical]
-                own.append(Lane(chain, len(own) + 1, run, number, chain.build().width))
+                label = labels[chain.canonical]
+                own.append(Lane(chain, label, len(own) + 1, run, number, chain.build().width))
         return tuple(lane for own in made.values() for lane in own)
 
     def run(self, told: Callable[[int, int], object] = lambda run, token: None) -> None:
@@ -260,12 +189,10 @@ class Board:
         paid = self._paid(traces, lefts)
         coherent = self._coherences(traces, lefts)
         at = self.place.at
-        rows = [
-            row_of(
-                trace, at, lanes[i].draw, left, Read(self._text(trace, left), paid[i], coherent[i])
-            )
-            for i, (trace, left) in enumerate(zip(traces, lefts, strict=True))
-        ]
+        rows = []
+        for lane, trace, left, cost, mean in zip(lanes, traces, lefts, paid, coherent, strict=True):
+            read = Read(self._text(trace, left), cost, mean)
+            rows.append(row_of(trace, at, (lane.label, lane.draw), left, read))
         return Report(
             at,
             tuple(piece(self.model.tokenizer, i) for i in self.place.unit),
@@ -329,7 +256,10 @@ class Board:
                 begun = (done + exit_) % period
                 partial.append(begun)
                 rows.append((*self.place.unit[:begun], *traces[i].token_ids[at + exit_ :]))
-            for i, begun, own in zip(group, partial, _own(self.model, before, rows), strict=True):
+            read = _own(self.model, before, rows, self.cancel)
+            if self.cancel.is_set():
+                return [None] * len(traces)
+            for i, begun, own in zip(group, partial, read, strict=True):
                 found[i] = sum(own[begun:]) / len(own[begun:])
         return found
 
@@ -361,32 +291,37 @@ def _quiet(trace: Trace) -> Trace:
     return replace(trace, terms=replace(trace.terms, stop_on_loop=False, stop_strings=()))
 
 
-def _rows(ways: Sequence[tuple[Chain, int]]) -> int:
-    return sum(chain.build().width * count for chain, count in ways)
+def _rows(ways: Sequence[tuple[Method, int]]) -> int:
+    return sum(method.chain.build().width * count for method, count in ways)
 
 
-def _groups(ways: Sequence[tuple[Chain, int]]) -> Iterator[list[Way]]:
+def _groups(ways: Sequence[tuple[Method, int]]) -> Iterator[list[Way]]:
     """As many lanes at once as forks take."""
     group: list[Way] = []
     room = MAX_FORKS
-    for chain, count in ways:
+    for method, count in ways:
         if count > room:
             yield group
             group, room = [], MAX_FORKS
-        group.append(Way(decoder=chain.canonical, count=count))
+        group.append(Way(decoder=method.chain.canonical, count=count))
         room -= count
     if group:
         yield group
 
 
 def _own(
-    model: ModelHandle, before: Sequence[int], rows: Sequence[Sequence[int]]
+    model: ModelHandle,
+    before: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    cancel: threading.Event | None = None,
 ) -> list[list[float]]:
-    """log p of every token of texts that follow one beginning, nats."""
+    """log p of every token of texts that follow one beginning, nats; 0 where it was cancelled."""
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows])
     own = torch.zeros(ids.shape)
     for first, logits in forced_laws(model, before, rows):
+        if cancel is not None and cancel.is_set():
+            break
         laws = log_normalise(logits)
         end = first + laws.shape[1]
         chosen = ids[:, first:end].to(laws.device).unsqueeze(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from explorer.services import checks
 from explorer.services.asked import whole
 from explorer.services.generation import second_models
 from explorer.services.jobs import Job
-from explorer.services.loops.escape import Board, Place, Plan, find_place
+from explorer.services.loops.escape import Board, Plan
 from explorer.services.loops.escape_methods import catalogue
+from explorer.services.loops.escape_place import Place, find_place
 from explorer.services.loops.escape_report import Report
 from explorer.services.loops.tabs import Tab
 
@@ -89,7 +91,7 @@ def _escape(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any
         whole(asked, "tokens", 1, min(MOST_TOKENS, desk.limits.tokens)),
         MOST_LANES,
     )
-    others = second_models([chain.canonical for chain, _ in plan.ways()])
+    others = second_models([method.chain.canonical for method, _ in plan.ways()])
     for name in others:
         desk.models.allow(name)
     boards: list[Board] = []
@@ -101,13 +103,18 @@ def _escape(desk: LoopDesk, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any
         board = Board(model, trace, place, plan, cancel=job.cancel, second_models=seconds)
         steps = plan.max_new_tokens * len(board.runs)
 
+        began = time.monotonic()
+
         def told(run: int, token: int) -> None:
+            if time.monotonic() - began > desk.limits.seconds:
+                board.cancel.set()
             part = f", part {run + 1} of {len(board.runs)}" if len(board.runs) > 1 else ""
             said = f"token {token} of {plan.max_new_tokens} at most{part}"
             job.report(said, (run * plan.max_new_tokens + token) / steps)
 
         boards.append(board)
         with desk.place(job):
+            began = time.monotonic()
             board.run(told)
             job.report("reading what was said without the loop before it")
             report = board.report()
@@ -135,7 +142,7 @@ def _specs(asked: Any) -> Sequence[str]:
 
 def _ended(report: Report) -> str:
     left = sum(row.left.exit is not None for row in report.rows)
-    stopped = " Stopped: lanes are shorter, and coherence was not read." if report.stopped else ""
+    stopped = " Stopped: lanes may be shorter, without coherence." if report.stopped else ""
     failed = sum(row.left.verdict is Verdict.FAILED for row in report.rows)
     told = f" In {failed} numbers failed." if failed else ""
     return f"{left} of {len(report.rows)} lanes left the loop.{stopped}{told}"
@@ -164,9 +171,7 @@ def _live(board: Board, have: Any) -> dict[str, Any]:
         )
     live: dict[str, Any] = {"lanes": lanes, "tokens": board.plan.max_new_tokens}
     if not known:
-        live["titles"] = [
-            [lane.chain.title, lane.chain.canonical, lane.draw] for lane in board.lanes
-        ]
+        live["names"] = [[lane.label, lane.chain.canonical, lane.draw] for lane in board.lanes]
     return live
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from explorer.core.errors import InvalidParams
@@ -54,20 +55,36 @@ def all_specs() -> tuple[str, ...]:
     return tuple(spec for _, specs in catalogue() for spec in specs)
 
 
-def read_methods(specs: Sequence[str]) -> tuple[Chain, ...]:
-    """Chains of specs in which a value may be several: `nucleus:p=0.5|0.9|0.95` is three.
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a board.
 
-    Several values of several parameters stand for all pairs of them. A chain that stands there
+    Attributes:
+        chain: its stages.
+        label: as it was written, which is shorter than the canonical spec.
+    """
+
+    chain: Chain
+    label: str
+
+
+def read_methods(specs: Sequence[str]) -> tuple[Method, ...]:
+    """Methods of specs in which a value may be several: `nucleus:p=0.5|0.9|0.95` is three.
+
+    Several values of several parameters stand for all pairs of them. A method that stands there
     twice counts once.
 
     Raises:
         InvalidParams, UnknownName: for a spec that is none, or no spec at all.
     """
     specs = [spec for spec in checks.texts("decoders", specs) if spec.strip()]
-    chains = [parse(one) for spec in specs for one in strengths(spec)]
-    if not chains:
+    found: dict[str, Method] = {}
+    for label in (one for spec in specs for one in strengths(spec)):
+        chain = parse(label)
+        found.setdefault(chain.canonical, Method(chain, label.strip()))
+    if not found:
         raise InvalidParams("No decoding method was named.", "Name one, such as nucleus:p=0.95.")
-    return tuple({chain.canonical: chain for chain in chains}.values())
+    return tuple(found.values())
 
 
 def strengths(spec: str) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from explorer.analyzers.repetition import diversity, rep_n
 from explorer.analyzers.surprisal import perplexity
 from explorer.core.loops import LoopThresholds
 from explorer.core.types import Trace
-from explorer.decoders.spec import parse
 from explorer.latent.intervals import Figure, wilson
 
 
@@ -56,7 +55,7 @@ class Row:
 
     Attributes:
         decoder: canonical spec.
-        title: it, for people.
+        label: the method as it was asked for.
         draw: 1 for the first of several draws of one method.
         left: what it did.
         tokens: how many it said.
@@ -66,7 +65,7 @@ class Row:
     """
 
     decoder: str
-    title: str
+    label: str
     draw: int
     left: Left
     tokens: int
@@ -82,7 +81,7 @@ class Row:
         }
         return {
             "decoder": self.decoder,
-            "title": self.title,
+            "label": self.label,
             "draw": self.draw,
             "verdict": str(self.left.verdict),
             "exit": self.left.exit,
@@ -119,7 +118,7 @@ class Report:
         unit: pieces of the loop's copy.
         rows: best first: by verdict, then by how many tokens it took.
         failures: what went wrong in lanes whose numbers failed.
-        stopped: it was ended before its time: lanes are shorter, and coherence was not read.
+        stopped: it was ended before its time: lanes may be shorter, and coherence was not read.
         missing: lanes that never began, for that reason.
     """
 
@@ -179,13 +178,13 @@ class Read:
     coherence: float | None = None
 
 
-def row_of(trace: Trace, at: int, draw: int, left: Left, read: Read) -> Row:
+def row_of(trace: Trace, at: int, named: tuple[str, int], left: Left, read: Read) -> Row:
     """The row of a lane.
 
     Args:
         trace: all of it.
         at: tokens it shares with all.
-        draw: 1 for the first of its method.
+        named: the method as it was asked for, and which of its draws it is, from 1.
         left: what it did after them.
         read: what a model makes of it.
     """
@@ -205,8 +204,7 @@ def row_of(trace: Trace, at: int, draw: int, left: Left, read: Read) -> Row:
             diversity=None if rep_4 is None else diversity(ids),
             near=_near(ids, trace),
         )
-    title = parse(trace.decoder).title
-    return Row(trace.decoder, title, draw, left, made, read.text, figures, trace)
+    return Row(trace.decoder, *named, left, made, read.text, figures, trace)
 
 
 def in_order(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -32,7 +32,7 @@ def test_a_prompt_is_run_until_it_loops_and_handed_over(model, capsys) -> None:
     out = capsys.readouterr().out
     assert "2 lanes go on after 24 tokens, where 3.0 copies of 8 tokens stand" in out
     assert "'bcdefgha'" in out
-    rows = [line.split() for line in out.splitlines() if line.startswith(("greedy", "logit"))]
+    rows = [line.split() for line in out.splitlines() if line.startswith(("greedy ", "logit"))]
     assert rows[0][1:4] == ["escaped", "0", f"{3 / math.log(2):.2f}"]
     assert rows[1][:4] == ["greedy", "stays", "-", "-"]
     assert "Wilson" not in out

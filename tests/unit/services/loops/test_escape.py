@@ -28,8 +28,9 @@ from explorer.decoders import CATALOG
 from explorer.decoders.spec import parse
 from explorer.services.generation import RunOptions, generate
 from explorer.services.loops import escape_methods
-from explorer.services.loops.escape import Board, Plan, escape, find_place
+from explorer.services.loops.escape import Board, Plan, escape
 from explorer.services.loops.escape_methods import LEFT_OUT, all_specs, read_methods, strengths
+from explorer.services.loops.escape_place import find_place
 from explorer.services.verify.files import verify_traces
 
 
@@ -171,6 +172,26 @@ def test_cancelling_keeps_what_there_is(model, trace) -> None:
     assert not any(row.left.verdict is Verdict.FAILED for row in report.rows)
 
 
+def test_cancelling_while_coherence_is_read_ends_at_once(model, trace) -> None:
+    board = Board(model, trace, find_place(trace), Plan((bias(WANDERS), "greedy"), 1, 400))
+    board.run()
+    before, script = model.forwards, model.script
+
+    def cancels(history):
+        board.cancel.set()
+        return script(history)
+
+    model.script = cancels
+    try:
+        rows = board.report().rows
+    finally:
+        model.script = script
+    assert model.forwards == before
+    assert [row.figures.coherence for row in rows] == [None, None]
+    assert rows[0].figures.perplexity is not None
+    assert [str(row.left.verdict) for row in rows] == ["escaped", "stays"]
+
+
 def test_traces_of_a_board_can_be_proven(model, trace) -> None:
     report = escape(model, trace, Plan(("momentum", "nucleus", bias(WANDERS)), 2, 12))
     assert len(report.traces) == 4
@@ -252,8 +273,9 @@ def test_values_with_a_bar_between_them_are_several_methods() -> None:
     assert strengths('grammar:kind=regex,text="a|b"+greedy') == (
         'grammar:kind=regex,text="a|b"+greedy',
     )
-    chains = read_methods(["nucleus:p=0.5|0.9", "nucleus:p=0.9", " "])
-    assert [chain.canonical for chain in chains] == ["nucleus:p=0.5", "nucleus:p=0.9"]
+    methods = read_methods(["momentum:k=5|6", "momentum:alpha=0.2,k=6", " "])
+    assert [method.label for method in methods] == ["momentum:k=5", "momentum:k=6"]
+    assert methods[1].chain.canonical == "momentum:k=6,alpha=0.2,resistance=paper"
     with pytest.raises(InvalidParams, match="more than 64"):
         strengths("momentum:k=" + "|".join(map(str, range(1, 70))))
     assert escape_methods.MOST_STRENGTHS == 64

@@ -11,7 +11,7 @@ from loop_model import BREAKS, WANDERS, bias, looping_model, looping_trace
 
 from explorer.core.errors import ExplorerError, InvalidParams, NotCapable
 from explorer.services.generation import generate
-from explorer.services.loops.desk import LoopDesk
+from explorer.services.loops.desk import Limits, LoopDesk
 from explorer.services.loops.escape_answers import MOST_LANES, traces_of
 
 
@@ -74,7 +74,7 @@ def test_a_board_is_told_while_it_is_made_and_kept_when_it_is(desk) -> None:
     told = wait(desk, job, have=[2, 3, 4])
     live = [news["live"] for news in told if "live" in news]
     assert live
-    assert "titles" not in live[-1]  # they were told to who asked with nothing
+    assert "names" not in live[-1]  # they were told to who asked with nothing
     assert [lane["from"] for lane in live[-1]["lanes"]][2] == 0  # a search may change its mind
     assert live[-1]["lanes"][1]["exit"] == 0
     board = told[-1]["board"]
@@ -100,6 +100,14 @@ def test_stopping_keeps_what_there_is(desk) -> None:
     assert board["stopped"]
     assert 0 < board["rows"][0]["tokens"] < 200
     assert "Stopped" in told[-1]["said"]
+
+
+def test_a_board_ends_when_a_visitors_time_is_up(desk) -> None:
+    desk.limits = Limits(seconds=0.1)
+    desk.models.model.delay_s = 0.03
+    board = wait(desk, ask(desk, tokens=200))[-1]["board"]
+    assert board["stopped"]
+    assert 0 < board["rows"][0]["tokens"] < 200
 
 
 def test_lanes_that_fail_are_told_in_words(desk) -> None:
