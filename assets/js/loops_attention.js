@@ -32,15 +32,16 @@ class AttentionSection {
 
   /** Another loop is taken apart; null where there is none. */
   open(found, loop) {
-    this.element.hidden = !found || found.figures.length < 2;
+    const copies = found ? found.copies + (found.incomplete ? 1 : 0) : 0;
+    this.element.hidden = copies < 2;
     if (this.element.hidden) return;
     this.loop = loop;
     const input = fieldOf(this.copy);
-    input.max = found.figures.length;
+    input.max = copies;
     input.value = Math.max(2, found.copies);
     this.found = null;
     this.out.replaceChildren();
-    showWords(this.say, `Copies 2 to ${found.figures.length} have others before them.`);
+    showWords(this.say, `Copies 2 to ${copies} have others before them.`);
   }
 
   async read() {

@@ -127,7 +127,7 @@ class AnatomySection {
     const { kind, copies, incomplete, period, onset, hidden } = this.found;
     const columns = this.found.unit.length;
     const near = kind === "exact" ? "" : ` Copies differ: each is aligned, by the fewest edits, with the one that is most like the others; a dashed frame marks what differs from it, an empty place what is missing.`;
-    return `The loop is ${LOOP_KINDS[kind]}: ${copies} whole copies${incomplete ? " and one that is cut short" : ""} of ${kind === "exact" ? plural(columns, "token") : `about ${period.toFixed(1)} tokens`}, from token ${onset} on.${near}${hidden ? ` ${plural(hidden, "row")} before the last one are left out.` : ""}`;
+    return `The loop is ${LOOP_KINDS[kind]}: ${copies} whole copies${incomplete ? " and one that is cut short" : ""} of ${kind === "exact" ? plural(columns, "token") : `about ${period.toFixed(1)} tokens`}, from token ${onset} on.${near}${hidden ? ` ${formatCount(hidden)} copies between the first and the last ones have no row.` : ""}`;
   }
 
   // Copies under each other.
@@ -159,9 +159,9 @@ class AnatomySection {
   }
 
   nameOf(k) {
-    const { rows, copies, hidden } = this.found;
-    const number = k === rows.length - 1 ? k + hidden : k;
-    return number < copies ? String(number + 1) : `${number + 1}, cut`;
+    const { figures, copies } = this.found;
+    const { copy } = figures[k];
+    return copy < copies ? String(copy + 1) : `${copy + 1}, cut`;
   }
 
   cell(index, ofUnit, kind, column) {
@@ -222,6 +222,7 @@ class AnatomySection {
 
   drawCurves() {
     const { rows, unit, figures, copies } = this.found;
+    const isWhole = (k) => figures[k].copy < copies;
     const names = rows.map((_, k) => this.nameOf(k));
     const lines = (valueOf) => unit.flatMap((index, column) => {
       // Places that few copies have are in the table; their lines would be dots.
@@ -229,12 +230,12 @@ class AnatomySection {
       const tokens = rows.map((row) => row[column]);
       return [{ name: `place ${column + 1} “${quotePiece(this.tokens.get(index).x)}”`, tokens, values: tokens.map((i) => (i === null ? null : valueOf(this.tokens.get(i)))) }];
     });
-    const mean = (name, valueOf) => ({ name, strong: true, values: rows.map((row, k) => (k < copies ? valueOf(row, k) : null)) });
+    const mean = (name, valueOf) => ({ name, strong: true, values: rows.map((row, k) => (isWhole(k) ? valueOf(row, k) : null)) });
     const meanOf = (key) => (row) => {
       const own = row.filter((index) => index !== null);
       return own.reduce((sum, index) => sum + this.tokens.get(index)[key], 0) / Math.max(1, own.length);
     };
-    const ps = [mean("geometric mean", (_, k) => probabilityOfSurprisal(this.figureOf(k).mean)), ...lines((token) => probabilityOfSurprisal(token.s))];
+    const ps = [mean("geometric mean", (_, k) => probabilityOfSurprisal(figures[k].mean)), ...lines((token) => probabilityOfSurprisal(token.s))];
     const hs = [mean("mean", (row) => toBits(meanOf("h")(row))), ...lines((token) => toBits(token.h))];
     const ranks = [mean("mean", meanOf("r")), ...lines((token) => token.r)];
     const all = (drawn) => drawn.flatMap((line) => line.values).filter(isNumber);
@@ -243,19 +244,13 @@ class AnatomySection {
     this.charts.rank.draw(ranks, rankScale(all(ranks)), names);
   }
 
-  /** The figures of a row, which may stand after rows that are left out. */
-  figureOf(k) {
-    const { figures, rows, hidden } = this.found;
-    return figures[k === rows.length - 1 ? k + hidden : k];
-  }
-
   // How it could be left.
 
   drawExits() {
     setText(this.words, noReturnWords(this.found, (index) => this.placeOf(index)));
     const head = ["copy", "whole copy", "widest exit", "at", "likeliest other", "narrowest exit", "margin", "likeliest at"];
     const rows = this.found.figures.map((one, k) => make("tr", {},
-      make("th", { scope: "row", text: k < this.found.copies ? k + 1 : `${k + 1}, cut` }),
+      make("th", { scope: "row", text: this.nameOf(k) }),
       make("td", { text: formatShare(probabilityOfSurprisal(one.through)) }),
       make("td", { text: formatShare(one.widest_mass) }),
       make("td", {}, make("button", { class: "gx-button gx-quiet gx-place", type: "button", text: `${this.placeOf(one.widest)} “${quotePiece(this.tokens.get(one.widest).x)}”`, title: `Show token ${one.widest}`, onclick: () => this.page.pinToken(one.widest) })),
@@ -290,7 +285,7 @@ function formatShare(value) {
 /** The moment of no return in a sentence. */
 function noReturnWords(found, placeOf) {
   const { figures, caught, leaves, copies, decoder, tokens, onset } = found;
-  const whole = figures.slice(0, copies);
+  const whole = figures.filter((one) => one.copy < copies);
   const last = whole[whole.length - 1];
   const exit = (one) => `the widest exit is ${placeOf(one.widest)}, “${quotePiece(tokens[one.widest - onset][1])}”, with ${formatShare(one.widest_mass)}`;
   const growth = `In copy 1 ${exit(whole[0])}; in copy ${copies} ${exit(last)}, and all of that copy has probability ${formatShare(probabilityOfSurprisal(last.through))} under p.`;
@@ -299,8 +294,9 @@ function noReturnWords(found, placeOf) {
     return `The loop was left at token ${leaves.index}: it said “${quotePiece(leaves.piece)}” (${formatShare(leaves.mass)}) where the loop would have gone on with “${quotePiece(leaves.expected)}” (${wanted}). ${growth}`;
   }
   if (caught === null) return `Greedy could still leave: the loop's last token is not the likeliest. ${growth}`;
-  const name = caught < copies ? `copy ${caught + 1}` : "the copy that is cut short";
-  const start = `From ${name} (token ${figures[caught].first}) on greedy cannot leave: at every place the loop's own token is the likeliest, to the end of the text.`;
+  const [copy, token] = caught;
+  const name = copy < copies ? `copy ${copy + 1}` : "the copy that is cut short";
+  const start = `From ${name} (token ${token}) on greedy cannot leave: at every place the loop's own token is the likeliest, to the end of the text.`;
   const own = decoder === "greedy" ? " This run is greedy itself, so that holds from the first copy by what greedy is; what changes is how wide the exits are." : "";
   return `${start}${own} ${growth}`;
 }

@@ -12,8 +12,11 @@ from explorer.core.loops import LoopThresholds
 from explorer.core.types import Trace
 
 _DIGITS = 7
-MOST_CELLS = 60_000
+MOST_CELLS = 30_000
 """Of the table of copies, gaps included: those of near-loops need not fill it."""
+MOST_ROWS = 400
+LAST_ROWS = 20
+"""Of more copies the first are shown and these last ones: what lies between them is most alike."""
 
 
 def loops_of(trace: Trace) -> tuple[Stretch, ...]:
@@ -54,22 +57,18 @@ def anatomy(trace: Trace, stretch: Stretch) -> dict[str, Any]:
     """One loop as docs/wire.md has it ("Loops", anatomy); nats, null for infinite."""
     ids = trace.token_ids
     table = copy_table(ids, stretch)
-    rows = table.rows
-    # The first and the last stay: what lies between them repeats itself most.
-    most = max(2, MOST_CELLS // max(1, len(table.unit)))
-    copies = [_copy(trace, first, end) for first, end in stretch.spans]
+    shown = _shown(len(table.rows), len(table.unit))
+    caught = caught_from(trace.steps, stretch)
     left = leaving(trace.steps, stretch)
     return {
         **outline(stretch),
         "tokens": [_token(trace, i) for i in range(stretch.onset, stretch.end)],
         "before": _before(trace, stretch.onset),
         "unit": list(table.unit),
-        "rows": [
-            list(row) for row in (rows if len(rows) <= most else [*rows[: most - 1], rows[-1]])
-        ],
-        "hidden": max(0, len(rows) - most),
-        "figures": copies,
-        "caught": caught_from(trace.steps, stretch),
+        "rows": [list(table.rows[k]) for k in shown],
+        "hidden": len(table.rows) - len(shown),
+        "figures": [_copy(trace, k, *stretch.spans[k]) for k in shown],
+        "caught": None if caught is None else [caught, stretch.starts[caught]],
         "leaves": None
         if left is None
         else {
@@ -83,9 +82,18 @@ def anatomy(trace: Trace, stretch: Stretch) -> dict[str, Any]:
     }
 
 
-def _copy(trace: Trace, first: int, end: int) -> dict[str, Any]:
+def _shown(copies: int, columns: int) -> list[int]:
+    """Which copies have a row."""
+    most = max(2 * LAST_ROWS, min(MOST_ROWS, MOST_CELLS // max(1, columns)))
+    if copies <= most:
+        return list(range(copies))
+    return [*range(most - LAST_ROWS), *range(copies - LAST_ROWS, copies)]
+
+
+def _copy(trace: Trace, number: int, first: int, end: int) -> dict[str, Any]:
     found = exits(trace.steps, first, end)
     return {
+        "copy": number,
         "first": first,
         "tokens": found.tokens,
         "through": _number(found.through),

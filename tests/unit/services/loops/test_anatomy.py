@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_run_that_loops_is_taken_apart(model) -> None:
         assert figures["through"] == pytest.approx(sum(s.surprisal for s in own), rel=1e-6)
         widest = max(own, key=lambda s: s.surprisal)
         assert figures["widest_mass"] == pytest.approx(1 - math.exp(-widest.surprisal), rel=1e-6)
-    assert made_of["caught"] == 0  # greedy says the likeliest by what it is
+    assert made_of["caught"] == [0, made_of["onset"]]  # greedy says the likeliest by what it is
     assert made_of["leaves"] is None
     assert len(made_of["tokens"]) == 100 - first
 
@@ -103,3 +104,29 @@ def test_impossible_tokens_and_single_alternatives_break_nothing(model) -> None:
     json.dumps(found, allow_nan=False)
     assert found["figures"][0]["through"] is None
     assert found["figures"][0]["widest_mass"] == 1
+
+
+def test_of_a_text_that_is_one_long_loop_the_first_and_last_copies_have_rows(model) -> None:
+    trace = made(model)
+    ids = [1, 2, 3] * 6_666 + [1, 2]
+    steps = tuple(replace(trace.steps[0], index=i, token_id=t) for i, t in enumerate(ids))
+    trace = replace(trace, steps=steps, loops=(Loop(0, 3, len(ids) / 3),))
+    begin = time.perf_counter()
+    (stretch,) = loops_of(trace)
+    found = anatomy(trace, stretch)
+    assert time.perf_counter() - begin < 10
+    copies = [row["copy"] for row in found["figures"]]
+    assert copies == [*range(380), *range(6_647, 6_667)]
+    assert (found["hidden"], found["incomplete"]) == (6_667 - 400, True)
+    assert found["rows"][-1] == [19_998, 19_999, None]
+    assert len(json.dumps(found)) < 1_500_000
+
+
+@pytest.mark.parametrize("text", ["🙂🙂🙂", "\u4f60", "<script>alert(1)</script>"])
+def test_any_piece_is_told_as_it_is(model, text) -> None:
+    trace = made(model)
+    odd = replace(trace, pieces=dict.fromkeys(trace.token_ids, text))
+    found = anatomy(odd, loops_of(odd)[0])
+    assert found["tokens"][0][1] == text
+    without = replace(trace, pieces={})
+    assert anatomy(without, loops_of(without)[0])["tokens"][0][1].startswith("⟨")
