@@ -301,7 +301,10 @@ class BoardSection {
   }
 
   async run() {
-    if (this.page.job) return;
+    if (this.page.job) {
+      showWords(this.say, "Something else is under way on this page: wait for it, or stop it above.");
+      return;
+    }
     const decoders = this.methods();
     if (!decoders.length) {
       showProblem(this.say, { message: "No method is chosen.", hint: "Tick a family, or type a method." });
@@ -319,7 +322,7 @@ class BoardSection {
     const ended = await this.page.follow(found, (news) => this.news(news), () => (this.rows.length ? { have: this.rows.map((row) => row.pieces.length) } : {}));
     this.go.disabled = false;
     this.stopButton.hidden = true;
-    if (!ended) showProblem(this.say, { message: "The board ended early.", hint: "The reason stands above, beside the run." });
+    if (!ended) showProblem(this.say, { message: "The board ended early.", hint: this.page.say.textContent });
   }
 
   news(news) {

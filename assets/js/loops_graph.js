@@ -3,6 +3,7 @@
 const GRAPH_DEPTH = 5;
 const GRAPH_LINE = 44; // pixels from one line of nodes to the next: arcs need the room
 const GRAPH_GAP = 7;
+const GRAPH_MOST = 2000; // tokens of a lane that are drawn
 const GRAPH_STRIP = { height: 86, base: 56, unit: 10 };
 const GRAPH_SPECS = ["greedy", "momentum:k=5,alpha=0.2,resistance=paper"];
 
@@ -103,12 +104,13 @@ class GraphView {
   /** Draws what a lane has more than before. */
   feed(lane, prompt, most) {
     const { tokens } = lane;
-    const grew = lane === this.lane && tokens.length >= this.read_ && (this.read_ === 0 || tokens[this.read_ - 1] === this.tail);
-    if (!grew) this.clear(lane, prompt, most);
-    if (tokens.length === this.read_) return;
-    for (const token of tokens.slice(this.read_)) this.add(token.x, token);
-    this.read_ = tokens.length;
-    this.tail = tokens[tokens.length - 1];
+    const count = Math.min(tokens.length, GRAPH_MOST);
+    const grew = lane === this.lane && count >= this.read_ && (this.read_ === 0 || tokens[this.read_ - 1] === this.tail);
+    if (!grew) this.clear(lane, prompt, Math.min(most, GRAPH_MOST));
+    if (count === this.read_) return;
+    for (const token of tokens.slice(this.read_, count)) this.add(token.x, token);
+    this.read_ = count;
+    this.tail = tokens[count - 1];
     this.size();
     this.showHere();
   }
@@ -283,7 +285,9 @@ class GraphSection {
     if (!header) return;
     const whole = header.prompt.tokens;
     const { pieces } = header.prompt;
-    setText(this.say, whole > pieces.length ? `The prompt has ${formatCount(whole)} tokens: its last ${formatCount(pieces.length)} are drawn, and depths count from there.` : "");
+    const long = whole > pieces.length ? `The prompt has ${formatCount(whole)} tokens: its last ${formatCount(pieces.length)} are drawn, and depths count from there. ` : "";
+    const most = lanes.some((number) => run.lanes[number].tokens.length > GRAPH_MOST) ? `The first ${formatCount(GRAPH_MOST)} tokens of a lane are drawn.` : "";
+    setText(this.say, long + most);
     lanes.forEach((number, side) => {
       const lane = run.lanes[number];
       setText(this.views[side].title, lane.title);

@@ -285,6 +285,26 @@ def test_300_tokens_of_two_lanes_are_drawn_within_a_frame(loops: Page) -> None:
     assert took < 16, took
 
 
+def test_of_long_lanes_the_beginning_is_drawn(loops: Page) -> None:
+    drawn = loops.evaluate(
+        """() => {
+            const section = Explorer.loops.sections.find((one) => one.views);
+            const token = (_, i) => ({ i, x: ` w${(i * i) % 7919}` });
+            const tokens = Array.from({ length: 20000 }, token);
+            const header = { prompt: { tokens: 9000, pieces: ["a"] }, max_new_tokens: 20000 };
+            const began = performance.now();
+            section.draw({ header, lanes: [{ title: "long", tokens }] }, [0]);
+            section.element.getBoundingClientRect();
+            return [section.views[0].walk.depths.length, performance.now() - began];
+        }"""
+    )
+    assert drawn[0] == 2001
+    assert drawn[1] < 3000
+    said = loops.locator(".gx-graph")
+    expect(said).to_contain_text("The first 2,000 tokens of a lane are drawn.")
+    expect(said).to_contain_text("The prompt has 9,000 tokens: its last 1 are drawn")
+
+
 def test_both_parts_hold_on_a_phone(open_page: OpenPage, address: str) -> None:
     page = open_loops(open_page, address, viewport={"width": 390, "height": 844})
     run(page, both=True, tokens=60)
