@@ -21,6 +21,7 @@ class Capability(StrEnum):
     CACHE_SELECT = "cache_select"
     HIDDEN_STATES = "hidden_states"
     ATTENTIONS = "attentions"
+    MASKS = "masks"
 
 
 class Layers(Protocol):
@@ -149,6 +150,23 @@ class ModelHandle(Protocol):
 
     def open_batch(self) -> Batch:
         """A new, empty batch with a cache of its own."""
+
+    def read_masked(
+        self, token_ids: Sequence[int], positions: Sequence[int], allowed: Tensor
+    ) -> Tensor:
+        """Read a text in which tokens see what they are allowed to, and stand where they are told.
+
+        Asked of models with `Capability.MASKS` only.
+
+        Args:
+            token_ids: n of them.
+            positions: n position ids; two tokens may share one.
+            allowed: bool [n, n]: whether the token of a row sees that of a column; every token
+                sees itself.
+
+        Returns:
+            float32 [n, vocab] logits after each token.
+        """
 
     def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
         """Teacher-forced laws over a whole sequence, in chunks of bounded memory.

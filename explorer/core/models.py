@@ -36,6 +36,7 @@ from explorer.core.fair_lock import FairLock
 from explorer.core.handle import Capability, Tokenizer
 from explorer.core.hf_tokenizer import HFTokenizer
 from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
+from explorer.core.masked_forward import masked_logits
 from explorer.core.packed_linear import pack_linears
 from explorer.core.progress import Progress
 from explorer.core.types import ModelInfo
@@ -104,11 +105,19 @@ class HFModel:
         config = self.model.config.get_text_config(decoder=True)
         has_heads = bool(getattr(config, "num_attention_heads", 0))
         heads = frozenset({Capability.ATTENTIONS}) if has_heads else frozenset()
-        return heads | {Capability.CACHE_SELECT}
+        masks = frozenset({Capability.MASKS}) if heads else frozenset()
+        return heads | masks | {Capability.CACHE_SELECT}
 
     def open_batch(self) -> KVBatch:
         """A new, empty batch; all batches of a model take turns, one forward at a time."""
         return KVBatch(self.model, self._lock, self._info.context_length)
+
+    def read_masked(
+        self, token_ids: Sequence[int], positions: Sequence[int], allowed: Tensor
+    ) -> Tensor:
+        """As `ModelHandle.read_masked` says."""
+        self.open_batch().check(token_ids)
+        return masked_logits(self.model, self._lock, token_ids, positions, allowed)
 
     def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
         """Teacher-forced laws of the tokens from `start` on, `SCORE_CHUNK` at a time.

@@ -90,6 +90,12 @@ class _Remembering:
     def capabilities(self) -> frozenset[Capability]:
         return self._model.capabilities
 
+    def read_masked(
+        self, token_ids: Sequence[int], positions: Sequence[int], allowed: Tensor
+    ) -> Tensor:
+        """As the model does."""
+        return self._model.read_masked(token_ids, positions, allowed)
+
     def score(self, token_ids: Sequence[int], start: int) -> Iterator[tuple[int, Tensor]]:
         return self._model.score(token_ids, start)
 

@@ -1,0 +1,1 @@
+"""Set-based prompting: a prompt whose parts have no order."""
