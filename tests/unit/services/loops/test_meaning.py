@@ -9,10 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
+from meaning_texts import CYCLES, PAIRS, PASSAGES
 
+from explorer.analyzers.paraphrase_loops import paraphrase_loops
+from explorer.core.detokenize import piece
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.models import HFModel
 from explorer.services.generation import generate
+from explorer.services.loading import load_model
 from explorer.services.loops import meaning
 from explorer.services.loops.desk import LoopDesk
 from explorer.services.loops.meaning import meaning_loops, sentence_states, yardstick
@@ -106,3 +110,19 @@ def test_a_reading_that_was_stopped_says_so(model) -> None:
     stop.set()
     with pytest.raises(NotCapable, match="stopped"):
         sentence_states(model, [1], list(range(1, 30)), [(0, 29)], stop)
+
+
+def traced(model, sentences: list[str]):
+    ids = [i for s in sentences for i in model.tokenizer.encode_continuation(f" {s}")]
+    trace = generate(model, "x", ["greedy"], 1)[0]
+    steps = tuple(replace(trace.steps[0], index=k, token_id=i) for k, i in enumerate(ids))
+    return replace(trace, steps=steps, pieces={i: piece(model.tokenizer, i) for i in ids})
+
+
+def test_words_find_none_of_the_written_texts_and_states_none_of_the_passages() -> None:
+    model = load_model("tiny")
+    for sentences in (*CYCLES.values(), *PAIRS.values(), *PASSAGES.values()):
+        trace = traced(model, sentences)
+        assert paraphrase_loops([trace.pieces[i] for i in trace.token_ids]) == ()
+    for sentences in PASSAGES.values():
+        assert meaning_loops(model, traced(model, sentences)) == ()
