@@ -39,6 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     many.add_argument("--json", action="store_true", help="as JSON")
     many.add_argument("--check", action="store_true", help="run all and print their claims")
     many.add_argument("--seed", type=int, default=0)
+    many.add_argument("--markdown", action="store_true", help="the claims as docs/labs.md has them")
     many.set_defaults(run=run_many)
 
 
@@ -65,11 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
 def run_many(arguments: argparse.Namespace) -> int:
     """List the labs, or check what all of them claim; 1 where a claim does not hold."""
     from explorer.labs import CATALOG
-    from explorer.services.labs.catalog_view import claim_rows, lab_json
+    from explorer.services.labs.catalog_view import claim_rows, claims_markdown, lab_json
 
     if arguments.check:
         runs = [_run(info, arguments, {}) for info in CATALOG.items()]
-        if arguments.json:
+        if arguments.markdown:
+            print(claims_markdown(runs))
+        elif arguments.json:
             print(json.dumps([r.as_data() for r in runs], indent=2, ensure_ascii=False))
         else:
             print(table(*claim_rows(runs)))

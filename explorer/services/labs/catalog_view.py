@@ -67,3 +67,32 @@ def claim_rows(runs: Sequence[LabRun]) -> tuple[Sequence[str], list[list[str]]]:
                 ]
             )
     return ("lab", "claim", "paper", "measured", "asked", "holds", "seconds"), rows
+
+
+def claims_markdown(runs: Sequence[LabRun]) -> str:
+    """What docs/labs.md has of some runs: a table of claims, ours beside the papers'."""
+    rows = []
+    for run in runs:
+        for claim in run.claims.values():
+            found = claim.measured
+            interval = (
+                ""
+                if found.low is None or found.high is None
+                else f" ({_written(found.low, found.unit)} to {_written(found.high, found.unit)})"
+            )
+            cells = (
+                f"`{run.info.name}`",
+                claim.statement,
+                claim.paper,
+                f"{found.name}: {_written(found.value, found.unit)}{interval}",
+                f"{claim.relation} {claim.threshold:g}",
+                "yes" if claim.holds else "**no**",
+                f"{run.seconds:.0f}",
+            )
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    head = ("lab", "claim", "paper", "measured", "asked for", "holds", "seconds")
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *rows])
+
+
+def _written(value: float, unit: str) -> str:
+    return f"{value:.3g}{f' {unit}' if unit else ''}"
