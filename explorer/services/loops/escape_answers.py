@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.analyzers.leaving import Verdict, find_exit, returns
 from explorer.core.detokenize import piece
 from explorer.core.errors import InvalidParams, NotCapable
-from explorer.core.types import Trace
+from explorer.core.types import Loop, Trace
 from explorer.decoders.spec import parse
 from explorer.services import checks
 from explorer.services.asked import whole
@@ -18,7 +18,7 @@ from explorer.services.generation import second_models
 from explorer.services.jobs import Job
 from explorer.services.loops.escape import Board, Plan
 from explorer.services.loops.escape_methods import catalogue
-from explorer.services.loops.escape_place import Place, find_place
+from explorer.services.loops.escape_place import Place, find_place, real_loops
 from explorer.services.loops.escape_report import Report
 from explorer.services.loops.tabs import Tab
 
@@ -47,10 +47,11 @@ def _places(desk: LoopDesk, tab: Tab, _asked: Mapping[str, Any]) -> dict[str, An
     """Where a board may begin on the chosen lane."""
     with tab.lock:
         trace, report = tab.trace, tab.kept.get(_KEPT)
-    places = [_place(trace, find_place(trace, _end(trace, k))) for k in range(len(trace.loops))]
+    loops = real_loops(trace)
+    places = [_place(trace, find_place(trace, _end(loop))) for loop in loops]
     return {
         "loops": places,
-        "at": find_place(trace).at if trace.loops else None,
+        "at": find_place(trace).at if loops else None,
         "methods": _methods(),
         "most_lanes": MOST_LANES,
         "most_tokens": min(MOST_TOKENS, desk.limits.tokens),
@@ -58,8 +59,7 @@ def _places(desk: LoopDesk, tab: Tab, _asked: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _end(trace: Trace, number: int) -> int:
-    loop = trace.loops[number]
+def _end(loop: Loop) -> int:
     return loop.onset + round(loop.copies * loop.period)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.core.errors import InvalidParams
@@ -49,12 +50,12 @@ def find_place(trace: Trace, at: int | None = None) -> Place:
     Raises:
         InvalidParams: for a trace without a loop, or a point that is in none.
     """
-    if not trace.loops:
+    loops = [(loop, *_span(loop)) for loop in real_loops(trace)]
+    if not loops:
         raise InvalidParams(
             "This lane has no loop to leave.",
             "Run it for more tokens, or take a lane whose text repeats itself.",
         )
-    loops = [(loop, *_span(loop)) for loop in trace.loops]
     if at is None:
         loop, least, most = loops[-1]
         return _place(trace, _usual(trace, loop, most), loop, least, most)
@@ -67,6 +68,18 @@ def find_place(trace: Trace, at: int | None = None) -> Place:
             f"Choose from {spans}.",
         )
     return _place(trace, at, *holding[-1])
+
+
+def real_loops(trace: Trace) -> tuple[Loop, ...]:
+    """The loops of a trace that its tokens bear out: a file is a stranger's, and may claim any."""
+    ids = trace.token_ids
+    return tuple(loop for loop in trace.loops if _holds(loop, ids))
+
+
+def _holds(loop: Loop, ids: Sequence[int]) -> bool:
+    least, most = _span(loop)
+    is_inside = loop.onset >= 0 and least <= most <= len(ids)
+    return is_inside and all(ids[i] == ids[i - loop.period] for i in range(least, most))
 
 
 def _span(loop: Loop) -> tuple[int, int]:

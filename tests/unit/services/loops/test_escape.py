@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
@@ -24,13 +25,14 @@ from explorer.core.errors import InvalidParams, NotCapable, UnknownName
 from explorer.core.kv_cache import KVBatch
 from explorer.core.models import HFModel
 from explorer.core.trace_io import trace_from_json, trace_to_json
+from explorer.core.types import Loop
 from explorer.decoders import CATALOG
 from explorer.decoders.spec import parse
 from explorer.services.generation import RunOptions, generate
 from explorer.services.loops import escape_methods
 from explorer.services.loops.escape import Board, Plan, escape
 from explorer.services.loops.escape_methods import LEFT_OUT, all_specs, read_methods, strengths
-from explorer.services.loops.escape_place import find_place
+from explorer.services.loops.escape_place import find_place, real_loops
 from explorer.services.verify.files import verify_traces
 
 
@@ -346,3 +348,16 @@ def test_a_text_that_is_one_token_again_and_again() -> None:
     assert [(x.onset, x.period) for x in trace.loops] == [(0, 1)]
     report = escape(model, trace, Plan(("greedy", "momentum:alpha=1"), 1, 20), at=1)
     assert {row.left.verdict for row in report.rows} >= {Verdict.STAYS}
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [Loop(500, 3, 4.0), Loop(0, 7, 4.0), Loop(50, 8, 1e300), Loop(0, 8, 0.5), Loop(0, 8, -3.0)],
+)
+def test_loops_that_a_file_only_claims_are_none(model, trace, loop) -> None:
+    claimed = replace(trace, loops=(loop,))
+    with pytest.raises(InvalidParams, match="no loop to leave"):
+        find_place(claimed)
+    both = replace(trace, loops=(*trace.loops, loop))
+    assert find_place(both).at == 24
+    assert real_loops(both) == trace.loops
