@@ -293,7 +293,7 @@ function noReturnWords(found, placeOf) {
     const wanted = isNumber(leaves.expected_mass) ? formatShare(leaves.expected_mass) : "a probability that the trace does not keep";
     return `The loop was left at token ${leaves.index}: it said “${quotePiece(leaves.piece)}” (${formatShare(leaves.mass)}) where the loop would have gone on with “${quotePiece(leaves.expected)}” (${wanted}). ${growth}`;
   }
-  if (caught === null) return `Greedy could still leave: the loop's last token is not the likeliest. ${growth}`;
+  if (caught === null) return `Greedy is not caught: somewhere in the last copy another token was likelier than the loop's own. ${growth}`;
   const [copy, token] = caught;
   const name = copy < copies ? `copy ${copy + 1}` : "the copy that is cut short";
   const start = `From ${name} (token ${token}) on greedy cannot leave: at every place the loop's own token is the likeliest, to the end of the text.`;

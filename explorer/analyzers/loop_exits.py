@@ -109,8 +109,8 @@ def caught_from(steps: Sequence[TokenStep], stretch: Stretch) -> int | None:
     copies after them. Ties count as the likeliest. Loops that were left have no such copy.
 
     Returns:
-        Its number from 0; None where the last token of the loop is not the likeliest, or where
-        another follows it.
+        Its number from 0; None where a token of the last copy, which may be incomplete, is not
+        the likeliest, or where the loop was left.
     """
     if stretch.end < len(steps):
         return None

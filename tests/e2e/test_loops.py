@@ -215,3 +215,32 @@ def test_copies_that_differ_stand_under_the_place_they_are_like(loops: Page) -> 
     ends = [rows.nth(k).locator("td").last.inner_text() for k in range(4)]
     assert len(set(ends)) == 1
     expect(part.locator(".gx-before")).to_contain_text("before it, token 0")
+
+
+def test_a_loop_that_draws_wrote_is_not_caught_where_another_token_was_likelier(
+    loops: Page,
+) -> None:
+    run(loops)
+    model = ScriptedModel(hashed_script(LetterTokenizer().vocab_size))
+    trace = generate(model, "go", ["greedy"], 200)[0]
+    steps = [replace(s, rank=1) if s.index in (70, 198) else s for s in trace.steps]
+    drawn = replace(trace, steps=tuple(steps), decoder="temperature")
+    (stretch,) = loops_of(drawn)
+    words = loops.locator(".gx-no-return")
+    show = "found => Explorer.loops.sections[0].take(found)"
+    loops.evaluate(
+        show, {"loops": [outline(stretch)], "loop": 0, "anatomy": anatomy(drawn, stretch)}
+    )
+    expect(words).to_contain_text("Greedy is not caught")
+    steps[198] = trace.steps[198]
+    drawn = replace(drawn, steps=tuple(steps))
+    loops.evaluate(
+        show, {"loops": [outline(stretch)], "loop": 0, "anatomy": anatomy(drawn, stretch)}
+    )
+    # token 70 is in copy 3, which ends before token 91
+    expect(words).to_contain_text("From copy 4 (token 91) on greedy cannot leave")
+    left = replace(drawn, steps=(*drawn.steps, replace(drawn.steps[0], index=200, token_id=5)))
+    loops.evaluate(
+        show, {"loops": [outline(stretch)], "loop": 0, "anatomy": anatomy(left, stretch)}
+    )
+    expect(words).to_contain_text("The loop was left at token 200: it said “")
