@@ -114,6 +114,14 @@ def test_a_text_without_a_loop_says_what_to_do(loops: Page) -> None:
 def test_the_loops_page_holds_on_a_phone(open_page: OpenPage, url: str) -> None:
     page = open_loops(open_page, url, viewport={"width": 390, "height": 844})
     run(page)
+    page.get_by_role("button", name="Read attention").click()
+    expect(page.locator(".gx-heads tbody tr").first).to_be_visible(timeout=SLOW)
+    feed = page.locator(".gx-feed")
+    feed.get_by_label("the 32 sentences of the list").uncheck()
+    feed.get_by_label("sentences of random tokens").fill("2")
+    feed.get_by_label("repetitions").fill("1")
+    feed.get_by_role("button", name="Measure").click()
+    expect(feed).to_contain_text("1 series were read.", timeout=SLOW)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
