@@ -176,17 +176,22 @@ class LabsPage {
   async draw(run, over) {
     const some = run.results.length + run.claims.length > 0;
     this.saves.hidden = !some;
-    const traces = over && run.results.some((result) => result.kind === "traces") ? await this.bridge.ask({ ask: "traces" }) : null;
-    const drawStage = traces && !traces.error ? () => this.stageOf(traces.ndjson) : undefined;
+    this.stages = [];
+    const stages = new Map();
+    for (const { name } of over ? run.results.filter((result) => result.kind === "traces") : []) {
+      const found = await this.bridge.ask({ ask: "traces", name }, true);
+      if (found && !found.error) stages.set(name, found.ndjson);
+    }
+    const drawStage = (result) => (stages.has(result.name) ? this.stageOf(stages.get(result.name)) : null);
     this.out.replaceChildren(...resultParts(run, { drawStage }));
-    for (const stage of this.stages || []) stage.flush();
+    for (const stage of this.stages) stage.flush();
   }
 
   stageOf(ndjson) {
     const root = make("div", {});
     const stage = new Stage(root, { catalog: this.config.catalog, readOnly: true, chart: false, value: ndjson });
     stage.update(ndjson);
-    this.stages = [stage];
+    this.stages.push(stage);
     const open = make("button", { class: "gx-button", type: "button", text: "Open on Traces", onclick: () => window.Explorer.takeRunFrom("labs") });
     return make("div", {}, make("div", { class: "gx-row" }, open), root);
   }

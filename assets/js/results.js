@@ -85,8 +85,10 @@ function drawSpans({ pieces, values, unit, low, high }) {
   return [text, make("p", { class: "gx-soft", text: `pale: ${withUnit(low, unit)}; full: ${withUnit(high, unit)}` })];
 }
 
-function drawTraces({ traces, names }, { drawStage }) {
-  if (drawStage) return [drawStage()];
+function drawTraces(result, { drawStage }) {
+  const { traces, names } = result;
+  const stage = drawStage ? drawStage(result) : null;
+  if (stage) return [stage];
   return traces.map((trace, k) => make("div", { class: "gx-result-trace" }, make("strong", { text: names[k] || trace.decoder }), make("p", { text: trace.text })));
 }
 

@@ -6,11 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.handle import ModelHandle
+from explorer.core.results import Traces
 from explorer.core.types import Trace
 from explorer.labs import CATALOG
 from explorer.services import checks
@@ -20,7 +22,7 @@ from explorer.services.labs.catalog_view import lab_json, method_code
 from explorer.services.labs.parameters import checked
 from explorer.services.labs.running import LabRun, open_lab, run_lab
 from explorer.services.labs.times import LabTimes
-from explorer.services.replay import replay
+from explorer.services.replay import MAX_LANES, replay
 
 MOST_SESSIONS = 100
 WAIT_S = 0.5
@@ -182,13 +184,19 @@ class LabDesk:
             answer["run"] = run.as_data()
         return answer
 
-    def _traces(self, tab: Tab, _asked: Mapping[str, Any]) -> dict[str, Any]:
-        traces = () if tab.run is None else tab.run.traces
-        if not traces:
-            raise NotCapable("This run shows no continuation.", "Run a lab that makes some.")
-        first = traces[0]
-        mates = [t for t in traces if t.prompt.ids == first.prompt.ids and t.model == first.model]
-        return {"ndjson": replay(mates[:8]).ndjson}
+    def _traces(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        result = tab.run.results.get(typed(asked, "name")) if tab.run else None
+        if not isinstance(result, Traces) or not result.traces:
+            raise NotCapable("This run shows no such continuation.", "Run the lab again.")
+        first = result.traces[0]
+        mates = [
+            (trace, name)
+            for trace, name in zip_longest(result.traces, result.names, fillvalue="")
+            if isinstance(trace, Trace)
+            and trace.prompt.ids == first.prompt.ids
+            and trace.model == first.model
+        ][:MAX_LANES]
+        return {"ndjson": replay([t for t, _ in mates], [name for _, name in mates]).ndjson}
 
 
 _ANSWERS: dict[str, Callable[[LabDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {

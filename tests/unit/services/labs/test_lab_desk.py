@@ -73,7 +73,10 @@ def test_a_run_is_followed_to_its_results_and_traces(desk: LabDesk) -> None:
     assert {"series", "table", "points", "traces", "scalar"} <= kinds
     assert found["run"]["claims"]
     assert desk.run_of("tab").done
-    assert '"run"' in desk.answer("tab", {"ask": "traces"})["ndjson"]
+    told = desk.answer("tab", {"ask": "traces", "name": "Four ways to go on"})["ndjson"]
+    assert "the model's own draws" in told.splitlines()[0]
+    with pytest.raises(NotCapable, match="no such continuation"):
+        desk.answer("tab", {"ask": "traces", "name": "Whose text is it?"})
     assert len(desk.traces("tab")) == 4
     # the usual parameters were not used: no time is kept
     assert not desk.answer("tab", {"ask": "gallery", "model": "tiny"})["labs"][0]["measured"]

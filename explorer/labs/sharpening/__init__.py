@@ -1,0 +1,1 @@
+"""Sharpening: a model improves by preferring what it finds likely itself."""
