@@ -100,7 +100,8 @@ function ticksOf(low, high, log) {
     const from = Math.floor(Math.log10(low));
     const to = Math.ceil(Math.log10(high));
     const parts = high / low > 1000 ? [1] : [1, 2, 5];
-    const all = Array.from({ length: to - from + 1 }, (_, k) => parts.map((part) => part * 10 ** (from + k))).flat();
+    const every = Math.max(1, Math.ceil((to - from) / 8));
+    const all = Array.from({ length: to - from + 1 }, (_, k) => from + k).filter((power) => power % every === 0).flatMap((power) => parts.map((part) => part * 10 ** power));
     return all.map((x) => Number(x.toPrecision(3))).filter((x) => x >= low * 0.999 && x <= high * 1.001);
   }
   const rough = (high - low) / 5 || 1;
