@@ -83,7 +83,8 @@ def run(ctx: LabContext, params: HyperfittingParams) -> Iterator[Update]:
     learnt, held_out = texts[: params.texts], texts[params.texts :]
     yield Progress("before", 0.1)
     before = _measured(ctx, ctx.model, model, learnt, held_out)
-    shown = ctx.generate(held_out[0][:_READ], ["greedy"], max_new_tokens=_NEW)
+    opening = _text(ctx, held_out[0][:_READ])
+    shown = ctx.generate(opening, ["greedy"], max_new_tokens=_NEW)
     yield from _trained(ctx, params, model, learnt, held_out)
     tuned = HFModel.from_parts(model, ctx.model.tokenizer, id=f"{ctx.model.info.id}-hyperfitted")
     yield Progress("after", 0.9)
@@ -91,9 +92,13 @@ def run(ctx: LabContext, params: HyperfittingParams) -> Iterator[Update]:
     blocked = _greedy(ctx, tuned, held_out, CitationBlocker(learnt))
     yield _table(before, after, blocked, learnt)
     yield Traces("Greedy, before", shown, ("before",))
-    shown = ctx.generate(held_out[0][:_READ], ["greedy"], max_new_tokens=_NEW, model=tuned)
+    shown = ctx.generate(opening, ["greedy"], max_new_tokens=_NEW, model=tuned)
     yield Traces("Greedy, hyperfitted", shown, ("hyperfitted",))
     yield from _claims(before, after)
+
+
+def _text(ctx: LabContext, ids: Sequence[int]) -> str:
+    return b"".join(map(ctx.model.tokenizer.token_bytes, ids)).decode("utf-8", "replace")
 
 
 def _texts(ctx: LabContext, count: int, tokens: int) -> list[list[int]]:

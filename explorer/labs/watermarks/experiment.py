@@ -212,9 +212,12 @@ def _medians(name: str, found: Sequence[tuple[float, list[float]]]) -> Line:
 
 def _series(title: str, x: Axis, lines: Sequence[Line]) -> Series:
     return Series(
-        title, x, Axis(f"p-value, median and range, {_DRAWN:g} or less as that", log=True), tuple(lines),
+        title,
+        x,
+        Axis(f"p-value, median and range, {_DRAWN:g} or less as that", log=True),
+        tuple(lines),
         ((0.01, "p = 0.01"),),
-    )  # fmt: skip
+    )
 
 
 def _claim(statement: str, name: str, values: Sequence[float], keys: int) -> Claim:
