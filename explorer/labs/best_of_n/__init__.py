@@ -1,0 +1,1 @@
+"""Best of N: many answers, and rules that choose one."""
