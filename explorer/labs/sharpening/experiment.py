@@ -93,53 +93,26 @@ def _law(
     names = list(answers)
     p: Law = np.exp(np.array([answers[name] for name in names]))
     p /= p.sum()
-    place = {name: i for i, name in enumerate(names)}
     counts: Counter[int] = Counter()
     firsts: Counter[int] = Counter()
-    done = 0
-    while done < params.rounds:
+    for done, groups in _groups(ctx, params, opening, {name: i for i, name in enumerate(names)}):
+        counts.update(max(group, key=lambda i: p[i]) for group in groups)
+        firsts.update(group[0] for group in groups)
         yield Progress(f"{done} of {params.rounds} rounds", 0.05 + 0.25 * done / params.rounds)
-        together = min(_POOL * 4 // params.n, params.rounds - done) or 1
-        traces = ctx.generate(
-            opening, [f"top_k:k={_K}"] * (together * params.n), max_new_tokens=_LENGTH,
-            seed=ctx.seed * 7_919 + done,
-        )  # fmt: skip
-        drawn = [place.get(t.token_ids) for t in traces]
-        for k in range(together):
-            group = [i for i in drawn[k * params.n : (k + 1) * params.n] if i is not None]
-            if len(group) == params.n:  # an answer that ended early is none of the enumerated
-                counts[max(group, key=lambda i: p[i])] += 1
-                firsts[group[0]] += 1
-        done += together
     wanted = selection_law(p, params.n)
-    best = np.argsort(-p)[:10]
+    best = [int(i) for i in np.argsort(-p)[:10]]
+    texts = {i: _text(ctx, names[i]) for i in best}
     rows = tuple(
-        (
-            _text(ctx, names[i]), float(p[i]), firsts[i] / max(1, firsts.total()),
-            float(wanted[i]), counts[i] / max(1, counts.total()),
-        )
+        (texts[i], float(p[i]), _share(firsts, i), float(wanted[i]), _share(counts, i))
         for i in best
-    )  # fmt: skip
+    )
     yield Table(
         f"The ten likeliest of {len(names)} answers, and how often each is the best of {params.n}",
         ("answer", "its probability", "first draws", "closed form", "measured"),
         rows,
         ("", "share", "share", "share", "share"),
     )
-    law = {n: selection_law(p, n) for n in NUMBERS}
-    yield Series(
-        "The law sharpens: mass of the likeliest answers",
-        Axis("N", log=True),
-        Axis("probability", "share"),
-        tuple(
-            Line(
-                _text(ctx, names[i]),
-                tuple(float(n) for n in NUMBERS),
-                tuple(float(law[n][i]) for n in NUMBERS),
-            )
-            for i in best[:4]
-        ),
-    )
+    yield _sharpened(p, {i: texts[i] for i in best[:4]})
     found = chi_square([counts[i] for i in range(len(names))], wanted)
     yield Claim(
         "The law of the best of N is F(y)^N - F(<y)^N.",
@@ -151,6 +124,40 @@ def _law(
         _LEVEL,
         "exact, by counting",
     )  # fmt: skip
+
+
+def _groups(
+    ctx: LabContext, params: SharpeningParams, opening: str, places: dict[tuple[int, ...], int]
+) -> Iterator[tuple[int, list[list[int]]]]:
+    """Rounds done, and the answers of each new one; rounds with one that ended early are left."""
+    done = 0
+    while done < params.rounds:
+        together = min(max(1, _POOL * 4 // params.n), params.rounds - done)
+        traces = ctx.generate(
+            opening, [f"top_k:k={_K}"] * (together * params.n), max_new_tokens=_LENGTH,
+            seed=ctx.seed * 7_919 + done,
+        )  # fmt: skip
+        drawn = [places.get(t.token_ids) for t in traces]
+        done += together
+        rounds = [drawn[k * params.n : (k + 1) * params.n] for k in range(together)]
+        yield done, [[i for i in r if i is not None] for r in rounds if None not in r]
+
+
+def _share(counts: Counter[int], i: int) -> float:
+    return counts[i] / max(1, counts.total())
+
+
+def _sharpened(p: Law, texts: dict[int, str]) -> Series:
+    law = {n: selection_law(p, n) for n in NUMBERS}
+    return Series(
+        "The law sharpens: mass of the likeliest answers",
+        Axis("N", log=True),
+        Axis("probability", "share"),
+        tuple(
+            Line(text, tuple(map(float, NUMBERS)), tuple(float(law[n][i]) for n in NUMBERS))
+            for i, text in texts.items()
+        ),
+    )
 
 
 def _text(ctx: LabContext, ids: Sequence[int]) -> str:
