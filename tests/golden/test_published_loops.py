@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from explorer.analyzers.rep_sen import rep_sen
+from explorer.core.repeated_copies import Unit
 from explorer.services.loading import load_model
-from explorer.services.loops.self_reinforcement import Unit, curve, self_reinforcement
+from explorer.services.loops.self_reinforcement import curve, self_reinforcement
 
 GOLDEN = json.loads((Path(__file__).parent / "published_loops.json").read_text())
 

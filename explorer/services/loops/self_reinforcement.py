@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from explorer.core.distribution import log_normalise
 from explorer.core.engine import check_fits
 from explorer.core.errors import InvalidParams
-from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle, Tokenizer
+from explorer.core.repeated_copies import Unit, read_copies
 from explorer.latent.intervals import Figure, pooled
 from explorer.services import checks
 from explorer.services.generation import check_model, make_prompt
@@ -26,22 +23,6 @@ MAX_REPETITIONS = 200
 MAX_SENTENCES = 1_000
 _TOGETHER = 8
 _SENTENCES = Path(__file__).resolve().parents[3] / "assets" / "loops" / "sentences.txt"
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One sentence over its repetitions.
-
-    Attributes:
-        token_ids: of one copy.
-        probabilities: [repetitions + 1][tokens]: p of the right token; entry 0 is the first
-            occurrence.
-        wins: of the same shape: True where it is the likeliest token.
-    """
-
-    token_ids: tuple[int, ...]
-    probabilities: tuple[tuple[float, ...], ...]
-    wins: tuple[tuple[bool, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +74,9 @@ def curve(units: Sequence[Unit]) -> tuple[Repetition, ...]:
 
 def _repetition(units: Sequence[Unit], number: int) -> Repetition:
     sizes = [len(unit.token_ids) for unit in units]
-    tp = [math.fsum(unit.probabilities[number]) for unit in units]
-    ip = [
-        sum(
-            now > first
-            for now, first in zip(unit.probabilities[number], unit.probabilities[0], strict=True)
-        )
-        for unit in units
-    ]
-    wr = [sum(unit.wins[number]) for unit in units]
+    tp = [unit.probability(number) for unit in units]
+    ip = [unit.improved(number) for unit in units]
+    wr = [unit.won(number) for unit in units]
     return Repetition(number, pooled(tp, sizes), pooled(ip, sizes), pooled(wr, sizes))
 
 
@@ -163,7 +138,7 @@ def self_reinforcement(
     found: dict[int, Unit] = {}
     for begin in range(0, len(order), _TOGETHER):
         group = order[begin : begin + _TOGETHER]
-        units = _read(model, prompt.ids, [rows[i] for i in group], repetitions)
+        units = read_copies(model, prompt.ids, [rows[i] for i in group], repetitions)
         found.update(zip(group, units, strict=True))
         progress(len(group))
     return tuple(found[i] for i in range(len(rows)))
@@ -188,30 +163,3 @@ def _rows(model: ModelHandle, sentences: Sequence[str | Sequence[int]]) -> list[
             raise InvalidParams(f"{what} holds no token.", "Leave it out, or write one.")
         rows.append(ids)
     return rows
-
-
-def _read(
-    model: ModelHandle,
-    prompt_ids: Sequence[int],
-    rows: Sequence[tuple[int, ...]],
-    repetitions: int,
-) -> list[Unit]:
-    texts = [row * (repetitions + 1) for row in rows]
-    longest = max(map(len, texts))
-    ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
-    own, best = torch.zeros(ids.shape), torch.zeros(ids.shape, dtype=torch.bool)
-    for first, logits in forced_laws(model, prompt_ids, texts):
-        laws = log_normalise(logits)
-        end = first + laws.shape[1]
-        chosen = ids[:, first:end].to(laws.device).unsqueeze(-1)
-        mine = laws.gather(-1, chosen).squeeze(-1)
-        own[:, first:end] = mine.exp().cpu()
-        best[:, first:end] = (laws.argmax(-1) == chosen.squeeze(-1)).cpu()
-    return [
-        Unit(
-            row,
-            tuple(map(tuple, own[i, : len(text)].view(-1, len(row)).tolist())),
-            tuple(map(tuple, best[i, : len(text)].view(-1, len(row)).tolist())),
-        )
-        for i, (row, text) in enumerate(zip(rows, texts, strict=True))
-    ]
