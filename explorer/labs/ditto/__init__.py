@@ -1,0 +1,1 @@
+"""DITTO: training a model not to feed its own loops."""
