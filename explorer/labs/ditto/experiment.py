@@ -106,7 +106,8 @@ def run(ctx: LabContext, params: DittoParams) -> Iterator[Update]:
     after = _measured(ctx, tuned, model, held_out)
     yield _reinforcement({"before": before.copies, "after": after.copies})
     for name, handle in (("before", ctx.model), ("after", tuned)):
-        shown = ctx.generate(held_out[0][:_READ], ["greedy"], max_new_tokens=_NEW, model=handle)
+        length = min(_NEW, params.tokens)
+        shown = ctx.generate(held_out[0][:_READ], ["greedy"], max_new_tokens=length, model=handle)
         yield Traces(f"Greedy, {name}", shown, (name,))
     sizes = [len(text) - 1 for text in held_out]
     yield _table(before, after, sizes, _full_stop(ctx))
