@@ -121,6 +121,8 @@ class TermsEntry(_Strict):
 Ids = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
 Counts = Annotated[list[Count], Field(max_length=MAX_TOKENS)]
 Numbers = Annotated[list[Number], Field(max_length=MAX_TOKENS)]
+Surprisals = Annotated[list[LogProb], Field(max_length=MAX_TOKENS)]
+"""null is infinite: the token has probability 0."""
 IdTable = Annotated[
     list[Annotated[list[TokenId], Field(max_length=MAX_TOP)]], Field(max_length=MAX_TOKENS)
 ]
@@ -139,11 +141,11 @@ class TokensEntry(_Strict):
 
     id: Ids
     piece: Annotated[list[ShortText], Field(max_length=MAX_TOKENS)]
-    surprisal: Numbers
+    surprisal: Surprisals
     entropy: Numbers
     varentropy: Numbers
     rank: Counts
-    sampling_surprisal: Numbers
+    sampling_surprisal: Surprisals
     sampling_entropy: Numbers
     support_size: Counts
     top_ids: IdTable
@@ -290,8 +292,12 @@ def _hypotheses(trace: Trace) -> dict[str, object]:
     }
 
 
-def _null(logprob: float) -> float | None:
-    return None if logprob == -math.inf else logprob
+def _null(nats: float) -> float | None:
+    return None if math.isinf(nats) else nats  # of probability 0; JSON has no infinity
+
+
+def _surprisal(nats: float | None) -> float:
+    return math.inf if nats is None else nats
 
 
 def _table(groups: Sequence[Sequence[Candidate]], prefix: str) -> dict[str, object]:
@@ -308,11 +314,11 @@ def _columns(steps: Sequence[TokenStep], trace: Trace) -> dict[str, object]:
     columns: dict[str, object] = {
         "id": [s.token_id for s in steps],
         "piece": [trace.pieces.get(s.token_id, "") for s in steps],
-        "surprisal": [s.surprisal for s in steps],
+        "surprisal": [_null(s.surprisal) for s in steps],
         "entropy": [s.entropy for s in steps],
         "varentropy": [s.varentropy for s in steps],
         "rank": [s.rank for s in steps],
-        "sampling_surprisal": [s.sampling_surprisal for s in steps],
+        "sampling_surprisal": [_null(s.sampling_surprisal) for s in steps],
         "sampling_entropy": [s.sampling_entropy for s in steps],
         "support_size": [s.support_size for s in steps],
         **_table([s.top for s in steps], "top"),
@@ -382,11 +388,11 @@ def _steps(t: TokensEntry, lane: int) -> tuple[TokenStep, ...]:
             parent_row=t.parent_rows[i] if t.parent_rows else 0,
             index=i,
             token_id=t.id[i],
-            surprisal=t.surprisal[i],
+            surprisal=_surprisal(t.surprisal[i]),
             entropy=t.entropy[i],
             varentropy=t.varentropy[i],
             rank=t.rank[i],
-            sampling_surprisal=t.sampling_surprisal[i],
+            sampling_surprisal=_surprisal(t.sampling_surprisal[i]),
             sampling_entropy=t.sampling_entropy[i],
             support_size=t.support_size[i],
             top=_candidates(t.top_ids[i], t.top_logprobs[i], t.top_sampling_logprobs[i]),

@@ -155,11 +155,11 @@ class WireWriter:
             "i": step.index,
             "t": step.token_id,
             "x": text,
-            "s": step.surprisal,
+            "s": _null(step.surprisal),
             "h": step.entropy,
             "v": step.varentropy,
             "r": step.rank,
-            "qs": step.sampling_surprisal,
+            "qs": _null(step.sampling_surprisal),
             "qh": step.sampling_entropy,
             "n": step.support_size,
             "a": self._candidates(step.top),
@@ -233,5 +233,5 @@ def _short(score: float | None) -> float | None:
     return None if score is None or not math.isfinite(score) else round(score, 4)
 
 
-def _null(logprob: float) -> float | None:
-    return None if logprob == -math.inf else logprob
+def _null(nats: float) -> float | None:
+    return None if math.isinf(nats) else nats  # of probability 0; JSON has no infinity
