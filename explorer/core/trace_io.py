@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from explorer.core.atomic_file import replacing
 from explorer.core.errors import TraceFormatError
+from explorer.core.trace_entries import from_entry, to_entry
 from explorer.core.trace_limits import ReadLimits, check_line
 from explorer.core.trace_migrations import migrated
-from explorer.core.trace_schema import TraceEntry, from_entry, to_entry
+from explorer.core.trace_schema import TraceEntry
 from explorer.core.types import Trace
 
 _READ = ReadLimits()

@@ -11,8 +11,8 @@ from pathlib import Path
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
+from explorer.core.trace_entries import to_entry
 from explorer.core.trace_io import write_traces
-from explorer.core.trace_schema import to_entry
 from explorer.core.types import Trace
 from explorer.render.export_html import export_page
 from explorer.services.catalog_view import catalog_json

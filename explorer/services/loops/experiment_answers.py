@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.handle import ModelHandle
+from explorer.core.repeated_copies import Unit
 from explorer.services import checks
 from explorer.services.asked import typed, whole
 from explorer.services.jobs import Job
 from explorer.services.loops.self_reinforcement import (
-    Unit,
     bundled_sentences,
     curve,
     random_units,

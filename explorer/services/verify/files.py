@@ -8,9 +8,10 @@ from pathlib import Path
 
 from explorer.core.errors import TraceFormatError
 from explorer.core.handle import ModelHandle
+from explorer.core.trace_entries import from_entry, to_entry
 from explorer.core.trace_io import read_entries
 from explorer.core.trace_limits import ReadLimits
-from explorer.core.trace_schema import TraceEntry, from_entry, to_entry
+from explorer.core.trace_schema import TraceEntry
 from explorer.core.types import Trace
 from explorer.services.loading import load_model
 from explorer.services.verify.findings import Findings, judged
