@@ -134,7 +134,7 @@ VALUES: tuple[tuple[str, Any, str], ...] = (
     ("tokens.id.1", None, f"tokens.id.1: Input should be a {WHOLE}"),
     ("tokens.surprisal.0", "1.5", f"tokens.surprisal.0: Input should be a {NUMBER}"),
     ("tokens.surprisal.0", True, f"tokens.surprisal.0: Input should be a {NUMBER}"),
-    ("tokens.surprisal.0", None, f"tokens.surprisal.0: Input should be a {NUMBER}"),
+    ("tokens.entropy.0", None, f"tokens.entropy.0: Input should be a {NUMBER}"),
     ("tokens.entropy", {"0": 1}, "tokens.entropy: Input should be a valid list"),
     ("tokens.rank.0", -1, "tokens.rank.0: Input should be greater than or equal to 0"),
     ("tokens.piece.0", 9, "tokens.piece.0: Input should be a valid string"),

@@ -41,6 +41,7 @@ def self_certainty(logits: Tensor) -> Tensor:
     Args:
         logits: [..., vocab].
 
+    >>> import torch
     >>> round(float(self_certainty(torch.tensor([0.97, 0.01, 0.01, 0.01]).log())), 4)
     2.0752
     """

@@ -27,7 +27,7 @@ def selection_law(p: Law, n: int) -> Law:
         p: float64 [answers], sums to 1.
         n: draws.
 
-    >>> [round(x, 4) for x in selection_law(np.array([0.4, 0.3, 0.2, 0.1]), 2)]
+    >>> [round(x, 4) for x in selection_law(np.array([0.4, 0.3, 0.2, 0.1]), 2).tolist()]
     [0.64, 0.27, 0.08, 0.01]
     """
     _, group = np.unique(p, return_inverse=True)
