@@ -279,7 +279,9 @@ class GraphSection {
     this.draw(run, this.pick(run, 0));
   }
 
-  draw(run, lanes) {
+  draw(run, wanted) {
+    // Drawn anew for its width, a run may just have taken the place of one with more lanes.
+    const lanes = wanted.filter((number) => run.lanes[number]);
     this.shown = lanes;
     const { header } = run;
     if (!header) return;

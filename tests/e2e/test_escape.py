@@ -219,6 +219,22 @@ def test_the_graph_of_greedy_and_momentum_is_drawn_beside_each_other(loops: Page
     expect(loops.locator(".gx-loops .gx-pin-where")).to_contain_text("token 0 in greedy")
 
 
+def test_the_graph_is_drawn_anew_while_a_run_with_fewer_lanes_begins(loops: Page) -> None:
+    run(loops, both=True, tokens=60)
+    lanes = loops.locator(".gx-graph-lane:not([hidden])")
+    expect(lanes).to_have_count(2)
+    # what a narrower window does just then
+    loops.evaluate(
+        """() => {
+          const graph = Explorer.loops.sections.find((section) => section.resize);
+          Explorer.loops.stage.run.lanes.length = 1;
+          graph.views[0].width = 0;
+          graph.resize();
+        }"""
+    )
+    expect(lanes).to_have_count(1)
+
+
 def test_the_graph_grows_while_tokens_arrive_and_nothing_in_it_moves(
     loops: Page, looping: FakeServices
 ) -> None:
