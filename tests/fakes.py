@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
+from explorer.core.errors import NotCapable
 from explorer.core.handle import Capability
 from explorer.core.types import ModelInfo
 
@@ -279,3 +280,20 @@ class NumberTokenizer(LetterTokenizer):
         return [int(word) for word in text.split()]
 
     encode_continuation = encode
+
+
+class OneModel:
+    """Stands where models come from: whatever name is asked for is one model; "secret" is not
+    offered."""
+
+    def __init__(self, model) -> None:
+        self.model = model
+
+    def allow(self, name: str) -> None:
+        if name == "secret":
+            raise NotCapable("The model secret is not offered.", "Choose another.")
+
+    def get(self, name: str):
+        return self.model
+
+    ready = get

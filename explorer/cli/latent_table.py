@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from explorer.latent.intervals import Figure
+    from explorer.core.intervals import Figure
     from explorer.latent.table import Row, Table
 
 
@@ -64,7 +64,7 @@ def _cells(row: Row, each: Table, said: Callable[[Figure], str]) -> list[str]:
 def _share(figure: Figure) -> str:
     """A share in per cent with its interval.
 
-    >>> from explorer.latent.intervals import wilson
+    >>> from explorer.core.intervals import wilson
     >>> _share(wilson(8, 10))
     '80.0 (49.0-94.3)'
     """
@@ -74,7 +74,7 @@ def _share(figure: Figure) -> str:
 def _short(figure: Figure) -> str:
     """The same with the longer arm of its interval only, for narrow columns.
 
-    >>> from explorer.latent.intervals import wilson
+    >>> from explorer.core.intervals import wilson
     >>> _short(wilson(8, 10))
     '80.0 ±31.0'
     """

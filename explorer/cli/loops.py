@@ -12,7 +12,7 @@ from explorer.cli.arguments import add_model, open_model, read_text
 from explorer.cli.tables import table
 
 if TYPE_CHECKING:
-    from explorer.latent.intervals import Figure
+    from explorer.core.intervals import Figure
     from explorer.services.loops.prompts import LoopPrompt
     from explorer.services.loops.rates import Rate
 
@@ -116,7 +116,7 @@ def _shown(rows: tuple[Rate, ...]) -> str:
 def _share(figure: Figure) -> str:
     """A share in per cent with its interval.
 
-    >>> from explorer.latent.intervals import wilson
+    >>> from explorer.core.intervals import wilson
     >>> _share(wilson(8, 10))
     '80 (49 to 94)'
     """

@@ -14,7 +14,7 @@ from explorer.cli.tables import table
 
 if TYPE_CHECKING:
     from explorer.core.handle import ModelHandle
-    from explorer.latent.intervals import Figure
+    from explorer.core.intervals import Figure
     from explorer.services.loops.self_reinforcement import Repetition
 
 
@@ -112,7 +112,7 @@ def _shown(model: ModelHandle, series: dict[str, tuple[int, tuple[Repetition, ..
 def _figure(figure: Figure) -> str:
     """A mean with its interval; what is small keeps its digits.
 
-    >>> from explorer.latent.intervals import Figure
+    >>> from explorer.core.intervals import Figure
     >>> _figure(Figure(0.5, 0.25, 0.75, 4)), _figure(Figure(3e-5, 0.0, 6e-5, 4))
     ('0.500 (0.250 to 0.750)', '3.0e-05 (0 to 6.0e-05)')
     """

@@ -9,9 +9,9 @@ from itertools import takewhile
 import numpy as np
 
 from explorer.core.errors import InvalidParams
+from explorer.core.intervals import Figure, covered, pooled, wilson
 from explorer.core.progress import Progress, quiet
 from explorer.latent.automaton import Automaton, Weighting
-from explorer.latent.intervals import Figure, covered, pooled, wilson
 from explorer.latent.language import SHIPPED, Language
 from explorer.latent.laws import Place
 from explorer.latent.learned import LearnedSpace

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from explorer.core.errors import ExplorerError
+from explorer.core.errors import ExplorerError, NotCapable
 
 LOG = logging.getLogger("explorer")
+
+WAIT_S = 0.5
+"""Between two looks whether there is a place, or the work was stopped."""
 
 Work = Callable[["Job"], None]
 
@@ -71,3 +75,20 @@ class Job:
             "done": self.done,
             "stopped": self.cancel.is_set(),
         }
+
+
+@contextmanager
+def place(places: threading.BoundedSemaphore, job: Job) -> Iterator[None]:
+    """One of the places for runs, waited for.
+
+    Raises:
+        NotCapable: where the job is stopped before there is one.
+    """
+    while not places.acquire(timeout=WAIT_S):
+        job.report("waiting for a place")
+        if job.cancel.is_set():
+            raise NotCapable("Stopped before it began.", "Try again.")
+    try:
+        yield
+    finally:
+        places.release()

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
+from explorer.core.intervals import Figure, pooled
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
@@ -17,7 +18,6 @@ from explorer.core.results import Axis, Cell, Line, Scalar, Series, Table, Trace
 from explorer.core.types import Trace
 from explorer.labs.best_of_n.selectors import SELECTORS, Sample, self_certainty
 from explorer.labs.best_of_n.task import Problem, lessons, problems, said
-from explorer.latent.intervals import Figure, pooled
 from explorer.training.finetune import Recipe, trainable_copy, tune
 
 _BATCH = 32

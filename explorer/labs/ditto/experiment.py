@@ -17,6 +17,7 @@ from explorer.analyzers.rep_sen import rep_sen
 from explorer.analyzers.repetition import rep_n
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
+from explorer.core.intervals import Figure, Z, pooled
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
@@ -24,7 +25,6 @@ from explorer.core.repeated_copies import Unit, read_copies
 from explorer.core.results import Axis, Line, Scalar, Series, Table, Traces
 from explorer.labs.ditto.loss import ditto_loss
 from explorer.labs.ditto.pseudo_data import Pseudo, choices, repeated
-from explorer.latent.intervals import Figure, Z, pooled
 from explorer.training.continuations import continuations
 from explorer.training.finetune import mean_loss, trainable_copy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -17,15 +16,13 @@ from explorer.core.types import Trace
 from explorer.labs import CATALOG
 from explorer.services import checks
 from explorer.services.asked import typed, whole
-from explorer.services.jobs import Job
+from explorer.services.jobs import Job, place
 from explorer.services.labs.catalog_view import lab_json, method_code
 from explorer.services.labs.parameters import checked
 from explorer.services.labs.running import LabRun, open_lab, run_lab
 from explorer.services.labs.times import LabTimes
 from explorer.services.replay import MAX_LANES, replay
-
-MOST_SESSIONS = 100
-WAIT_S = 0.5
+from explorer.services.tab_store import TabStore
 
 
 class Models(Protocol):
@@ -45,14 +42,17 @@ class Tab:
     Attributes:
         run: the latest, once its model is there.
         job: under which it goes.
-        told: how often the run has shown something; the page asks for what is newer.
         lock: held while the rest changes.
     """
 
     run: LabRun | None = None
     job: Job | None = None
-    told: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def end_work(self) -> None:
+        """Whatever is under way ends within a token."""
+        if self.job is not None:
+            self.job.cancel.set()
 
 
 class LabDesk:
@@ -68,8 +68,7 @@ class LabDesk:
         self, models: Models, places: threading.BoundedSemaphore, cache: Path | None = None
     ) -> None:
         self._models, self._places, self._times = models, places, LabTimes(cache)
-        self._lock = threading.Lock()
-        self._tabs: OrderedDict[str, Tab] = OrderedDict()
+        self._tabs = TabStore(lambda _session: Tab(), Tab.end_work)
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question (docs/wire.md, "Labs").
@@ -80,7 +79,7 @@ class LabDesk:
         kind = asked.get("ask")
         if not isinstance(kind, str) or kind not in _ANSWERS:
             raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
-        return _ANSWERS[kind](self, self._tab(session), asked)
+        return _ANSWERS[kind](self, self._tabs[session], asked)
 
     def run_of(self, session: str) -> LabRun:
         """The latest run of a session, for saving.
@@ -88,32 +87,19 @@ class LabDesk:
         Raises:
             NotCapable: where there is none that has shown anything.
         """
-        run = self._tab(session).run
+        run = self._tabs[session].run
         if run is None or not (run.results or run.claims):
             raise NotCapable("There is nothing to save yet.", "Run a lab first.")
         return run
 
     def traces(self, session: str) -> tuple[Trace, ...]:
         """The continuations that a session's latest run shows."""
-        run = self._tab(session).run
+        run = self._tabs[session].run
         return () if run is None else run.traces
 
     def forget(self, session: str) -> None:
         """The tab was closed."""
-        with self._lock:
-            tab = self._tabs.pop(session, None)
-        if tab is not None and tab.job is not None:
-            tab.job.cancel.set()
-
-    def _tab(self, session: str) -> Tab:
-        with self._lock:
-            tab = self._tabs.setdefault(session, Tab())
-            self._tabs.move_to_end(session)
-            while len(self._tabs) > MOST_SESSIONS:
-                _, old = self._tabs.popitem(last=False)
-                if old.job is not None:
-                    old.job.cancel.set()
-            return tab
+        self._tabs.forget(session)
 
     def _gallery(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         model = typed(asked, "model", 1_000)
@@ -141,21 +127,14 @@ class LabDesk:
             job.report(f"Loading {name}")
             run = open_lab(info, self._models.get(name), values, seed)
             with tab.lock:
-                tab.run, tab.told = run, 0
-            while not self._places.acquire(timeout=WAIT_S):
-                job.report("waiting for a place")
-                if job.cancel.is_set():
-                    run.stopped = run.done = True
-                    return
-            try:
+                tab.run = run
+            with place(self._places, job):
                 run_lab(
                     run,
                     cancel=job.cancel,
                     load=self._models.get,
                     on_update=lambda r: job.report(r.said or "begun", r.fraction),
                 )
-            finally:
-                self._places.release()
             if not run.stopped and run.params == info.params():
                 self._times.keep(info, name, run.seconds)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from explorer.core.errors import InvalidParams, NotCapable
-from explorer.latent.intervals import wilson
+from explorer.core.intervals import wilson
 from explorer.latent.language import LANGUAGES
 from explorer.latent.planes import Floats, neighbour_map, principal, straight
 from explorer.latent.space import ArielSpace, Reading, Space

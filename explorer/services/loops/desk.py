@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from explorer.core.types import Trace
 from explorer.services import checks
 from explorer.services.asked import typed, whole
 from explorer.services.generation import MAX_LANES, Run, RunOptions, read_specs, second_models
-from explorer.services.jobs import Job
+from explorer.services.jobs import Job, place
 from explorer.services.live import LiveRun
 from explorer.services.loops import (
     anatomy_answers,
@@ -26,12 +25,11 @@ from explorer.services.loops import (
 )
 from explorer.services.loops.tabs import News, Tab
 from explorer.services.replay import replay
+from explorer.services.tab_store import TabStore
 
-MOST_SESSIONS = 100
 MOST_SPECS = 20_000
 MOST_TOKENS = 20_000
 """Of the lanes of one run, all together: what a browser draws without a pause."""
-WAIT_S = 0.5
 
 
 class Models(Protocol):
@@ -81,8 +79,7 @@ class LoopDesk:
     ) -> None:
         self.models, self.limits = models, limits or Limits()
         self._places, self._sources = places, dict(sources)
-        self._lock = threading.Lock()
-        self._tabs: OrderedDict[str, Tab] = OrderedDict()
+        self.tabs = TabStore(Tab, Tab.end_work)
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question; its `ask` says which (docs/wire.md, "Loops").
@@ -93,23 +90,11 @@ class LoopDesk:
         kind = asked.get("ask")
         if not isinstance(kind, str) or kind not in _ANSWERS:
             raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
-        return _ANSWERS[kind](self, self.tab(session), asked)
-
-    def tab(self, session: str) -> Tab:
-        """What a session has on the page."""
-        with self._lock:
-            tab = self._tabs.setdefault(session, Tab(session))
-            self._tabs.move_to_end(session)
-            while len(self._tabs) > MOST_SESSIONS:
-                self._tabs.popitem(last=False)[1].end_work()
-            return tab
+        return _ANSWERS[kind](self, self.tabs[session], asked)
 
     def forget(self, session: str) -> None:
         """The tab was closed."""
-        with self._lock:
-            tab = self._tabs.pop(session, None)
-        if tab is not None:
-            tab.end_work()
+        self.tabs.forget(session)
 
     # For the sections.
 
@@ -132,21 +117,13 @@ class LoopDesk:
             )
         return model
 
-    @contextmanager
-    def place(self, job: Job) -> Iterator[None]:
+    def place(self, job: Job) -> AbstractContextManager[None]:
         """One of the places for runs, waited for.
 
         Raises:
             NotCapable: where the job is stopped before there is one.
         """
-        while not self._places.acquire(timeout=WAIT_S):
-            job.report("waiting for a place")
-            if job.cancel.is_set():
-                raise NotCapable("Stopped before it began.", "Try again.")
-        try:
-            yield
-        finally:
-            self._places.release()
+        return place(self._places, job)
 
     def begin(
         self, tab: Tab, what: str, work: Callable[[Job], None], news: News | None = None

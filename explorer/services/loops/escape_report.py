@@ -13,9 +13,9 @@ from explorer.analyzers.near_loops import edited_loops
 from explorer.analyzers.paraphrase_loops import paraphrase_loops
 from explorer.analyzers.repetition import diversity, rep_n
 from explorer.analyzers.surprisal import perplexity
+from explorer.core.intervals import Figure, wilson
 from explorer.core.loops import LoopThresholds
 from explorer.core.types import Trace
-from explorer.latent.intervals import Figure, wilson
 
 
 @dataclass(frozen=True, slots=True)

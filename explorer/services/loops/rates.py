@@ -16,10 +16,10 @@ from explorer.analyzers.near_loops import edited_loops
 from explorer.analyzers.paraphrase_loops import paraphrase_loops
 from explorer.analyzers.repetition import diversity, rep_n
 from explorer.core.handle import ModelHandle
+from explorer.core.intervals import Figure, wilson
 from explorer.core.loops import LoopThresholds
 from explorer.core.types import StopReason, Trace
 from explorer.decoders.spec import Chain, parse
-from explorer.latent.intervals import Figure, wilson
 from explorer.services import checks
 from explorer.services.generation import (
     MAX_LANES,

@@ -12,8 +12,8 @@ import numpy as np
 from explorer.core.engine import check_fits
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle, Tokenizer
+from explorer.core.intervals import Figure, pooled
 from explorer.core.repeated_copies import Unit, read_copies
-from explorer.latent.intervals import Figure, pooled
 from explorer.services import checks
 from explorer.services.generation import check_model, make_prompt
 

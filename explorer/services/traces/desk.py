@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,18 +19,17 @@ from explorer.services.branches import Tree
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
-from explorer.services.jobs import Job
+from explorer.services.jobs import Job, place
 from explorer.services.replay import MAX_LANES
+from explorer.services.tab_store import TabStore
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.tabs import Tab, check_room, lines_of, of_one_run, run_of
 from explorer.services.verify.files import verify_traces
 
 MOST_TRACES = 200
 MOST_TOKENS = 200_000
-MOST_SESSIONS = 100
 MOST_FORK_TOKENS = 2_048
 MOST_TYPED = 20_000
-WAIT_S = 0.5
 
 
 class Models(Protocol):
@@ -65,8 +62,7 @@ class TraceDesk:
         sources: Mapping[str, Callable[[str], Sequence[Trace]]],
     ) -> None:
         self._models, self._places, self._sources = models, places, dict(sources)
-        self._lock = threading.Lock()
-        self._tabs: OrderedDict[str, Tab] = OrderedDict()
+        self._tabs = TabStore(Tab, Tab.end_work)
         self._stages = TokenStages()
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +71,7 @@ class TraceDesk:
         Raises:
             ExplorerError: for a question that cannot be answered.
         """
-        tab = self._tab(session)
+        tab = self._tabs[session]
         kind = asked.get("ask")
         if not isinstance(kind, str) or kind not in _ANSWERS:
             raise InvalidParams(f"{checks.shown(kind)} is no question.", "Reload the page.")
@@ -113,7 +109,7 @@ class TraceDesk:
 
     def put(self, session: str, traces: Sequence[Trace], name: str) -> None:
         """Put traces on the page, in place of what was there."""
-        tab = self._tab(session)
+        tab = self._tabs[session]
         with tab.lock:
             tab.do(Tree(made=tab.tree.made).with_roots(traces))
             tab.name, tab.findings = name, {}
@@ -125,14 +121,14 @@ class TraceDesk:
         Raises:
             NotCapable: where there is none.
         """
-        branches = self._tab(session).tree.branches
+        branches = self._tabs[session].tree.branches
         if not branches:
             raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
         return tuple(branch.trace for branch in branches)
 
     def shown(self, session: str) -> tuple[Trace, ...]:
         """The traces beside each other on the page."""
-        tab = self._tab(session)
+        tab = self._tabs[session]
         with tab.lock:
             return tuple(tab.tree[i].trace for i in tab.shown)
 
@@ -142,25 +138,14 @@ class TraceDesk:
         Raises:
             NotCapable: where nothing is shown.
         """
-        tab = self._tab(session)
+        tab = self._tabs[session]
         if not tab.shown:
             raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
         return lines_of([tab.tree[i] for i in tab.shown])
 
     def forget(self, session: str) -> None:
         """The tab was closed."""
-        with self._lock:
-            tab = self._tabs.pop(session, None)
-        if tab is not None:
-            tab.end_work()
-
-    def _tab(self, session: str) -> Tab:
-        with self._lock:
-            tab = self._tabs.setdefault(session, Tab(session))
-            self._tabs.move_to_end(session)
-            while len(self._tabs) > MOST_SESSIONS:
-                self._tabs.popitem(last=False)[1].end_work()
-            return tab
+        self._tabs.forget(session)
 
     def _model(self, name: str) -> ModelHandle:
         """A model that a trace or a typed method names; a file is a stranger's, and so are names.
@@ -282,7 +267,7 @@ class TraceDesk:
             seconds = {name: self._model(name) for name in second_models([spec])}
             options = ForkOptions(tokens, known, job.cancel, seconds)
             made: list[Trace] = []
-            with self._place(job):
+            with place(self._places, job):
                 for run in fork_runs(model, branch.trace, at, [way], options):
                     for column in run.columns():
                         job.report(f"token {column.index + 1 - at} of {tokens} at most")
@@ -310,7 +295,7 @@ class TraceDesk:
             for name, group in by_model.items():
                 job.report(f"Loading {name}", done / len(branches))
                 model = self._model(name)
-                with self._place(job):
+                with place(self._places, job):
                     checked = verify_traces([b.trace for b in group], model, load=self._model)
                     for branch, found in zip(group, checked, strict=True):
                         done += 1
@@ -328,18 +313,6 @@ class TraceDesk:
             tab.job = Job(what).start(work)
             # It may have ended already: its end is told by the question after it, with all it made.
             return {**tab.job.as_data(), "done": False}
-
-    @contextmanager
-    def _place(self, job: Job) -> Iterator[None]:
-        """One of the places for runs, waited for."""
-        while not self._places.acquire(timeout=WAIT_S):
-            job.report("waiting for a place")
-            if job.cancel.is_set():
-                raise NotCapable("Stopped before it began.", "Try again.")
-        try:
-            yield
-        finally:
-            self._places.release()
 
     def _job(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         job = tab.job

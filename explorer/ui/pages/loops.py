@@ -52,5 +52,5 @@ def build(services: HasLoops) -> None:
 
 def _save(services: HasLoops, session: str) -> Path:
     path = services.folder(session) / f"board-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
-    write_traces(path, traces_of(services.loops.tab(session)))
+    write_traces(path, traces_of(services.loops.tabs[session]))
     return path

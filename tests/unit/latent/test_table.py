@@ -10,7 +10,7 @@ from latent_nets import VOCABULARY, space_of
 
 from explorer.cli.latent_table import as_json, as_markdown, as_text
 from explorer.core.errors import InvalidParams
-from explorer.latent.intervals import covered, pooled, wilson
+from explorer.core.intervals import covered, pooled, wilson
 from explorer.latent.language import Language, digest_of, language
 from explorer.latent.sampling import is_held_out
 from explorer.latent.space import Reading

@@ -23,6 +23,7 @@ from explorer.core.errors import (
 from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.services.jobs import Job, Work
+from explorer.services.tab_store import MOST_TABS
 from explorer.services.traces.desk import MOST_TRACES, TraceDesk
 from explorer.services.verify.files import verify_traces
 
@@ -264,13 +265,12 @@ def test_a_fork_s_method_names_no_model_that_is_not_offered(desk, models, tmp_pa
     assert models.asked == []
 
 
-def test_the_work_of_a_tab_that_is_given_up_ends(desk, models, monkeypatch) -> None:
-    monkeypatch.setattr("explorer.services.traces.desk.MOST_SESSIONS", 2)
+def test_the_work_of_a_tab_that_is_given_up_ends(desk, models) -> None:
     ask(desk, "take")
     ask(desk, "verify")
     work = desk._tabs["tab"].job
-    for other in ("one", "two"):
-        desk.answer(other, {"ask": "state"})
+    for other in range(MOST_TABS):
+        desk.answer(str(other), {"ask": "state"})
     assert work.cancel.is_set()
 
 

@@ -86,10 +86,10 @@ def test_one_run_at_a_time_and_it_stops_when_told(desk: LabDesk) -> None:
     job = begin(desk, params={"openings": 12, "draws": 16, "tokens": 256})["job"]
     with pytest.raises(NotCapable, match="under way"):
         begin(desk)
-    started = time.monotonic()
     found = ended(desk, job, stop=True)
     assert found["stopped"] is True
-    assert time.monotonic() - started < 5
+    # long before its end: no claim was reached
+    assert found.get("run", {"claims": []})["claims"] == []
     desk.forget("tab")
     assert desk.traces("tab") == ()
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from fakes import OneModel
 from loop_model import BREAKS, WANDERS, bias, looping_model, looping_trace
 
 from explorer.core.errors import ExplorerError, InvalidParams, NotCapable
@@ -15,24 +16,9 @@ from explorer.services.loops.desk import Limits, LoopDesk
 from explorer.services.loops.escape_answers import MOST_LANES, traces_of
 
 
-class Models:
-    def __init__(self) -> None:
-        self.model = looping_model()
-
-    def allow(self, name: str) -> None:
-        if name == "secret":
-            raise NotCapable("secret is not offered.")
-
-    def get(self, name: str) -> Any:
-        return self.model
-
-    def ready(self, name: str) -> Any:
-        return self.model
-
-
 @pytest.fixture
 def desk() -> LoopDesk:
-    models = Models()
+    models = OneModel(looping_model())
     trace = looping_trace(models.model)
     (other,) = generate(models.model, "a", ["momentum"], 40)
     sources = {"compare": lambda _: (trace, other), "traces": lambda _: ()}
@@ -81,10 +67,10 @@ def test_a_board_is_told_while_it_is_made_and_kept_when_it_is(desk) -> None:
     assert [row["verdict"] for row in board["rows"]] == ["escaped", "stays", "stays"]
     assert len(board["rows"][0]["pieces"]) == 12
     assert desk.answer("me", {"ask": "escape_places"})["board"] == board
-    assert len(traces_of(desk.tab("me"))) == 3
+    assert len(traces_of(desk.tabs["me"])) == 3
     desk.answer("me", {"ask": "choose", "lane": 0})
     with pytest.raises(NotCapable, match="no board"):
-        traces_of(desk.tab("me"))
+        traces_of(desk.tabs["me"])
 
 
 def test_stopping_keeps_what_there_is(desk) -> None:

@@ -7,27 +7,13 @@ import threading
 import time
 
 import pytest
-from fakes import LetterTokenizer, ScriptedModel, hashed_script
+from fakes import LetterTokenizer, OneModel, ScriptedModel, hashed_script
 
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.services.loops import experiment_answers
 from explorer.services.loops.desk import LoopDesk
 from explorer.services.loops.experiment_answers import read_in_groups
 from explorer.services.loops.self_reinforcement import curve, random_units, self_reinforcement
-
-
-class OneModel:
-    def __init__(self, model) -> None:
-        self.model = model
-
-    def allow(self, name: str) -> None:
-        if name == "secret":
-            raise NotCapable("The model secret is not offered.", "Choose another.")
-
-    def get(self, name: str):
-        return self.model
-
-    ready = get
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, tiny_llama
+from fakes import LetterTokenizer, NumberTokenizer, OneModel, ScriptedModel, tiny_llama
 
 from explorer.analyzers.loop_attention import head_looks, ranked
 from explorer.analyzers.loop_copies import Stretch
@@ -22,19 +22,6 @@ from explorer.services.loops.attention import attention_of
 from explorer.services.loops.desk import LoopDesk
 
 UNIT = "abcdefghijklmnopqr"
-
-
-class OneModel:
-    def __init__(self, model) -> None:
-        self.model = model
-
-    def allow(self, name: str) -> None:
-        pass
-
-    def get(self, name: str):
-        return self.model
-
-    ready = get
 
 
 def alphabet_model() -> ScriptedModel:
@@ -128,7 +115,7 @@ def test_what_cannot_be_read_is_refused_in_words(desk, model, monkeypatch) -> No
     with pytest.raises(NotCapable, match="stopped"):
         attention_of(model, trace, stretch, 2, cancel=stop)
     other = replace(trace, model=replace(trace.model, digest="sha256:other"))
-    desk.put(desk.tab("s"), [other], "another")
+    desk.put(desk.tabs["s"], [other], "another")
     with pytest.raises(NotCapable, match="other weights"):
         desk.answer("s", {"ask": "attention"})
 

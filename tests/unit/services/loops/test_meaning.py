@@ -8,7 +8,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
+from fakes import (
+    LetterTokenizer,
+    NumberTokenizer,
+    OneModel,
+    ScriptedModel,
+    hashed_script,
+    tiny_llama,
+)
 from meaning_texts import CYCLES, PAIRS, PASSAGES
 
 from explorer.analyzers.paraphrase_loops import paraphrase_loops
@@ -23,19 +30,6 @@ from explorer.services.loops.meaning import meaning_loops, sentence_states, yard
 
 # Said anew with other letters between the same pairs: to the scripted states they are alike.
 CYCLE = "abababababababab cd. babababababababa cd. ababababababababa cd. bababababababab cd."
-
-
-class OneModel:
-    def __init__(self, model) -> None:
-        self.model = model
-
-    def allow(self, name: str) -> None:
-        pass
-
-    def get(self, name: str):
-        return self.model
-
-    ready = get
 
 
 @pytest.fixture(scope="module")
