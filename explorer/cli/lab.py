@@ -12,7 +12,7 @@ from explorer.cli.arguments import add_model, open_model
 from explorer.cli.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from explorer.core.lab import LabInfo
     from explorer.core.results import Scalar, Table
@@ -66,7 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
 def run_many(arguments: argparse.Namespace) -> int:
     """List the labs, or check what all of them claim; 1 where a claim does not hold."""
     from explorer.labs import CATALOG
-    from explorer.services.labs.catalog_view import claim_rows, claims_markdown, lab_json
+    from explorer.services.labs.catalog_view import (
+        CLAIM_HEAD,
+        claim_rows,
+        claims_markdown,
+        lab_json,
+    )
 
     if arguments.check:
         runs = [_run(info, arguments, {}) for info in CATALOG.items()]
@@ -75,7 +80,7 @@ def run_many(arguments: argparse.Namespace) -> int:
         elif arguments.json:
             print(json.dumps([r.as_data() for r in runs], indent=2, ensure_ascii=False))
         else:
-            print(table(*claim_rows(runs)))
+            print(table(CLAIM_HEAD, claim_rows(runs)))
         return int(not all(claim.holds for r in runs for claim in r.claims.values()))
     if arguments.json:
         print(json.dumps([lab_json(info) for info in CATALOG.items()], indent=2))
@@ -113,6 +118,7 @@ _BAR = "{desc} |{bar:24}| {postfix} [{elapsed}]"
 
 def _show(found: LabRun) -> None:
     from explorer.core.results import Scalar, Table
+    from explorer.services.labs.catalog_view import CLAIM_HEAD, claim_rows
 
     print(f"{found.info.title}: {found.info.question}")
     for result in found.results.values():
@@ -122,23 +128,9 @@ def _show(found: LabRun) -> None:
         elif isinstance(result, Scalar):
             print(f"\n{result.name}: {_number(result)}")
     print()
-    print(table(*_claims(found)))
+    print(table(CLAIM_HEAD[1:-1], [row[1:-1] for row in claim_rows([found])]))
     print(f"\n{found.info.fidelity}: {found.info.scaled_down}")
     print(f"{found.seconds:.1f} s{', stopped before its end' if found.stopped else ''}")
-
-
-def _claims(found: LabRun) -> tuple[Sequence[str], list[list[str]]]:
-    rows = [
-        [
-            "holds" if claim.holds else "does not hold",
-            claim.statement,
-            _number(claim.measured),
-            f"{claim.relation} {claim.threshold:g}",
-            claim.paper,
-        ]
-        for claim in found.claims.values()
-    ]
-    return ("", "claim", "measured", "asked", "paper"), rows
 
 
 def _headers(result: Table) -> list[str]:

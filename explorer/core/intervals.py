@@ -1,4 +1,4 @@
-"""Shares and counts with their 95 % intervals."""
+"""Shares, counts and means with their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Z = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A share in [0, 1], its 95 % interval, and how many things it was counted among.
+    """A share or a mean, its 95 % interval, and how many things it was counted among.
 
     Attributes:
-        value: the share.
+        value: the share, or the mean.
         low: lower end of the interval.
         high: upper end.
         n: points, sentences, words or rules, as the figure says.
@@ -68,6 +68,29 @@ def pooled(hits: Sequence[float], sizes: Sequence[int]) -> Figure:
         return Figure(share, 0.0, 1.0, whole)
     left = sum((h - share * s) ** 2 for h, s in zip(hits, sizes, strict=True))
     return _about(share, math.sqrt(left * n / (n - 1)) / whole, whole)
+
+
+def mean_of(values: Sequence[float]) -> Figure:
+    """A mean over independent texts or prompts, with Student's interval; one value has none.
+
+    Raises:
+        InvalidParams: without a value.
+
+    >>> found = mean_of([1.0, 2.0, 3.0])
+    >>> found.value, round(found.high, 4)
+    (2.0, 4.4841)
+    """
+    if not values:
+        raise InvalidParams("There is nothing to average.", "Give at least one value.")
+    # half a second to import: only where it is asked for
+    from scipy.stats import t  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    n, value = len(values), math.fsum(values) / len(values)
+    if n < 2:  # one value does not vary
+        return Figure(value, -math.inf, math.inf, n)
+    spread = math.sqrt(math.fsum((x - value) ** 2 for x in values) / (n - 1))
+    half = float(t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
+    return Figure(value, value - half, value + half, n)
 
 
 def covered(groups: Iterable[Iterable[Hashable]], n: int) -> Figure:

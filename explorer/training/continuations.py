@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import torch
 from torch import Tensor
 
 from explorer.core.distribution import inverse_cdf, log_normalise
@@ -17,6 +18,7 @@ def continuations(
     length: int,
     *,
     seed: int | None = None,
+    forbid: Callable[[Sequence[int]], Collection[int]] = lambda _: (),
     check: Callable[[], object] = bool,
 ) -> list[list[int]]:
     """Texts of so many ids, greedy or drawn at temperature 1, each with its beginning.
@@ -29,6 +31,7 @@ def continuations(
         beginnings: ids; none empty.
         length: of a text; it is shorter where an end mark, which it keeps, follows its beginning.
         seed: decides the draws; None takes the likeliest token.
+        forbid: from a text so far to the ids that may not come next.
         check: called before every forward; what it raises ends the work.
 
     Returns:
@@ -48,6 +51,9 @@ def continuations(
         batch.select([0] * len(rows))
         for place in range(1, length):
             check()
+            logits = logits.clone()  # what the model gives is not written to
+            for law, row in zip(logits, rows, strict=True):
+                law[list(forbid(row))] = -torch.inf
             if seed is None:
                 chosen = logits.argmax(-1).tolist()
             else:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from explorer.analyzers.profile import surprise
+from explorer.core.errors import InvalidParams
+from explorer.core.intervals import mean_of
 from explorer.core.results import Series, Table
 from explorer.labs.human_or_machine.experiment import GIVEN, INFO, OWN
-from explorer.labs.human_or_machine.statistics import auc, decay, mean_of, statistic, windows
+from explorer.labs.human_or_machine.statistics import auc, decay, statistic, windows
 from explorer.services.generation import generate
 from explorer.services.labs.running import LabRun, open_lab, run_lab
 from explorer.services.loading import load_model
@@ -56,7 +58,7 @@ def test_a_mean_has_students_interval() -> None:
     assert found.value == 2.0
     assert found.high - 2.0 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-5)
     assert mean_of([5.0]).high == math.inf
-    with pytest.raises(ValueError, match="no value"):
+    with pytest.raises(InvalidParams, match="nothing to average"):
         mean_of([])
 
 

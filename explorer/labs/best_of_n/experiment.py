@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -121,20 +121,23 @@ def accuracy(
     problems, whose groups belong together.
     """
     select = SELECTORS[name]
-    hits, sizes = [], []
-    for problem, samples in answered:
-        groups = [samples[i : i + n] for i in range(0, len(samples) - n + 1, n)]
-        hits.append(float(sum(select(g, power) == problem.answer for g in groups)))
-        sizes.append(len(groups))
-    return pooled(hits, sizes)
+    return _rate(answered, n, lambda problem, group: select(group, power) == problem.answer)
 
 
 def _covered(answered: Sequence[tuple[Problem, list[Sample]]], n: int) -> Figure:
     """Share of groups in which a right answer stands at all."""
+    return _rate(answered, n, lambda problem, group: any(s.answer == problem.answer for s in group))
+
+
+def _rate(
+    answered: Sequence[tuple[Problem, list[Sample]]],
+    n: int,
+    is_right: Callable[[Problem, Sequence[Sample]], bool],
+) -> Figure:
     hits, sizes = [], []
     for problem, samples in answered:
         groups = [samples[i : i + n] for i in range(0, len(samples) - n + 1, n)]
-        hits.append(float(sum(any(s.answer == problem.answer for s in g) for g in groups)))
+        hits.append(float(sum(is_right(problem, group) for group in groups)))
         sizes.append(len(groups))
     return pooled(hits, sizes)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from explorer.core.intervals import mean_of
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
 from explorer.core.params import Params
 from explorer.core.results import Axis, Line, Points, Scalar, Series, Table, Traces
@@ -15,7 +16,6 @@ from explorer.core.types import Trace
 from explorer.labs.human_or_machine.statistics import (
     auc,
     decay,
-    mean_of,
     statistic,
     windows,
 )
@@ -150,7 +150,7 @@ def _table(texts: dict[str, list[Trace]], threshold: float) -> Table:
         "text",
         "texts",
         "mean T",
-        f"share with |T| < {threshold:g}",
+        f"share with |T| < {threshold:g} nats",
         "AUC of |T| against the model's own",
     )
     units = ("", "", "nats", "share", "")
@@ -280,13 +280,21 @@ def _attribution(
         (other.info.id, theirs, other),
     ):
         right = judged = 0
+        ends = maker.tokenizer.eos_ids
         for number, trace in enumerate(traces):
             yield Progress(f"texts of {name}: {number + 1} of {len(traces)}", number / len(traces))
-            if not trace.text.strip():
-                continue
             rival = other if maker is ctx.model else ctx.model
-            mine = ctx.score(trace.text, trace.prompt.text, model=maker)
-            yours = ctx.score(trace.text, trace.prompt.text, model=rival)
+            ids = [step.token_id for step in trace.steps if step.token_id not in ends]
+            if not ids:
+                continue
+            # The maker reads its own ids; a rival with other tokens can only read the text.
+            same = rival.tokenizer.digest == maker.tokenizer.digest
+            mine = ctx.score(ids, trace.prompt.ids, model=maker)
+            yours = (
+                ctx.score(ids, trace.prompt.ids, model=rival)
+                if same
+                else ctx.score(trace.text, trace.prompt.text, model=rival)
+            )
             judged += 1
             right += _log_p(mine) > _log_p(yours)
         rows.append((name, judged, right / judged if judged else None))

@@ -12,41 +12,6 @@ from explorer.analyzers.profile import surprise
 from explorer.core.types import TokenStep
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean with its 95 % interval over texts.
-
-    Attributes:
-        value: the mean.
-        low: lower end.
-        high: upper end.
-        n: texts.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-
-def mean_of(values: Sequence[float]) -> Mean:
-    """Mean and 95 % interval by Student's t where there are two values, else unbounded.
-
-    Raises:
-        ValueError: without a value.
-    """
-    if not values:
-        raise ValueError("there is no value to average")
-    # half a second to import: only where it is asked for
-    from scipy.stats import t  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    n, value = len(values), math.fsum(values) / len(values)
-    if n < 2:
-        return Mean(value, -math.inf, math.inf, n)
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Mean(value, value - half, value + half, n)
-
-
 def statistic(steps: Sequence[TokenStep]) -> float:
     """T = mean entropy - log-perplexity, nats; of at least one token.
 

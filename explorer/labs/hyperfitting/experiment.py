@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +24,7 @@ from explorer.labs.hyperfitting.measures import (
     self_bleu,
     ttr,
 )
+from explorer.training.continuations import continuations
 from explorer.training.finetune import Recipe, mean_loss, trainable_copy, tune
 
 _OPENINGS = ("Once upon a time", "One day, a boy", "In the old house", "The dog ran")
@@ -80,16 +80,16 @@ def run(ctx: LabContext, params: HyperfittingParams) -> Iterator[Update]:
     model = trainable_copy(ctx.model)
     yield Progress("drawing texts from the model", 0.02)
     texts = _texts(ctx, params.texts + params.contexts, params.tokens)
-    learnt, held_out = texts[: params.texts], texts[params.texts :]
+    held_out, learnt = texts[-params.contexts :], texts[: -params.contexts]
     yield Progress("before", 0.1)
     before = _measured(ctx, ctx.model, model, learnt, held_out)
-    opening = _text(ctx, held_out[0][:_READ])
+    opening = held_out[0][:_READ]
     shown = ctx.generate(opening, ["greedy"], max_new_tokens=_NEW)
     yield from _trained(ctx, params, model, learnt, held_out)
     tuned = HFModel.from_parts(model, ctx.model.tokenizer, id=f"{ctx.model.info.id}-hyperfitted")
     yield Progress("after", 0.9)
     after = _measured(ctx, tuned, model, learnt, held_out)
-    blocked = _greedy(ctx, tuned, held_out, CitationBlocker(learnt))
+    blocked = _greedy(ctx, tuned, held_out, CitationBlocker(learnt).forbidden)
     yield _table(before, after, blocked, learnt)
     yield Traces("Greedy, before", shown, ("before",))
     shown = ctx.generate(opening, ["greedy"], max_new_tokens=_NEW, model=tuned)
@@ -97,22 +97,12 @@ def run(ctx: LabContext, params: HyperfittingParams) -> Iterator[Update]:
     yield from _claims(before, after)
 
 
-def _text(ctx: LabContext, ids: Sequence[int]) -> str:
-    return b"".join(map(ctx.model.tokenizer.token_bytes, ids)).decode("utf-8", "replace")
-
-
 def _texts(ctx: LabContext, count: int, tokens: int) -> list[list[int]]:
     """Texts drawn from the model at temperature 1, their openings included."""
-    found: list[list[int]] = []
-    share = -(-count // len(_OPENINGS))
-    for number, opening in enumerate(_OPENINGS):
-        traces = ctx.generate(
-            opening, ["ancestral"] * share, max_new_tokens=tokens, seed=ctx.seed + number
-        )
-        found += [[*t.prompt.ids, *t.token_ids][:tokens] for t in traces]
-    # Openings in turn, so that any beginning of the list is mixed.
-    mixed = [found[k * share + i] for i in range(share) for k in range(len(_OPENINGS))]
-    return [text for text in mixed if len(text) > _READ][:count]
+    openings = [ctx.model.tokenizer.encode(opening) for opening in _OPENINGS]
+    rows = [openings[i % len(openings)] for i in range(count)]
+    texts = continuations(ctx.model, rows, tokens, seed=ctx.seed, check=ctx.check)
+    return [text for text in texts if len(text) > _READ]
 
 
 def _trained(
@@ -191,37 +181,14 @@ def _greedy(
     ctx: LabContext,
     handle: ModelHandle,
     texts: Sequence[Sequence[int]],
-    blocker: CitationBlocker | None = None,
+    forbid: Callable[[Sequence[int]], Collection[int]] = lambda _: (),
 ) -> list[list[int]]:
-    """Greedy continuations of the beginnings of texts; texts of one first token go together."""
-    found: dict[int, list[int]] = {}
-    for first in dict.fromkeys(text[0] for text in texts):
-        places = [i for i, text in enumerate(texts) if text[0] == first]
-        rows = [list(texts[i][:_READ]) for i in places]
-        batch = handle.open_batch()
-        for _ in batch.prefill([first]):
-            pass
-        batch.select([0] * len(rows))
-        logits = batch.read([row[1:] for row in rows])[:, -1]
-        for _ in range(_NEW):
-            ctx.check()
-            if blocker is not None:
-                logits = logits.clone()  # what the model gives is not written to
-                for law, row in zip(logits, rows, strict=True):
-                    law[list(blocker.forbidden(row))] = -math.inf
-            chosen = logits.argmax(-1).tolist()
-            for row, token in zip(rows, chosen, strict=True):
-                row.append(token)
-            logits = batch.step(chosen)
-        for i, row in zip(places, rows, strict=True):
-            found[i] = _until_end(row[_READ:], handle.tokenizer.eos_ids)
-    return [found[i] for i in range(len(texts))]
-
-
-def _until_end(ids: Sequence[int], ends: frozenset[int]) -> list[int]:
-    """What stands before the first end mark; the mark itself where nothing does."""
-    stop = next((i for i, token in enumerate(ids) if token in ends), len(ids))
-    return list(ids[: max(1, stop)])
+    """Greedy continuations of the beginnings of texts, end marks left out where more is there."""
+    begun = [text[:_READ] for text in texts]
+    found = continuations(handle, begun, _READ + _NEW, forbid=forbid, check=ctx.check)
+    ends = handle.tokenizer.eos_ids
+    rows = [row[_READ:] for row in found]
+    return [row[:-1] if len(row) > 1 and row[-1] in ends else row for row in rows]
 
 
 def _table(

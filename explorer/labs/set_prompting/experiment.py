@@ -10,6 +10,7 @@ from itertools import permutations
 from pydantic import Field
 from torch import Tensor
 
+from explorer.core.detokenize import piece
 from explorer.core.distribution import log_normalise
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import Capability
@@ -161,10 +162,10 @@ def _row(
     def said(name: str) -> str:
         counts: dict[str, int] = {}
         for law in laws[name]:
-            piece = ctx.model.tokenizer.token_bytes(int(law.argmax())).decode("utf-8", "replace")
-            counts[piece] = counts.get(piece, 0) + 1
+            likeliest = piece(ctx.model.tokenizer, int(law.argmax()))
+            counts[likeliest] = counts.get(likeliest, 0) + 1
         most = sorted(counts.items(), key=lambda item: -item[1])
-        return ", ".join(f"“{piece.strip()}” {count}x" for piece, count in most)
+        return ", ".join(f"“{text.strip()}” {count}x" for text, count in most)
 
     text = f"{question.before} […]{question.after}"
     return text, len(laws[LIST]), said(LIST), said(SET)

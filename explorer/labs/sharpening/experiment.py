@@ -11,7 +11,9 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from explorer.core.detokenize import text_of
 from explorer.core.distribution import log_normalise
+from explorer.core.intervals import mean_of
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
@@ -61,7 +63,10 @@ def run(ctx: LabContext, params: SharpeningParams) -> Iterator[Update]:
 
 
 def _answers(ctx: LabContext, opening: str) -> dict[tuple[int, ...], float]:
-    """Every answer of top-k sampling with its probability: k to the power of its length."""
+    """log q of every answer of top-k sampling: k to the power of its length of them.
+
+    Likelihood here is that of the law q they are drawn from, not of the model's whole law p.
+    """
     ids = ctx.model.tokenizer.encode(opening)
     found: dict[tuple[int, ...], float] = {(): 0.0}
     for _ in range(_LENGTH):
@@ -91,28 +96,28 @@ def _law(
 ) -> Iterator[Update]:
     """The best of N draws of the engine against the closed form."""
     names = list(answers)
-    p: Law = np.exp(np.array([answers[name] for name in names]))
-    p /= p.sum()
+    q: Law = np.exp(np.array([answers[name] for name in names]))
+    q /= q.sum()
     counts: Counter[int] = Counter()
     firsts: Counter[int] = Counter()
     for done, groups in _groups(ctx, params, opening, {name: i for i, name in enumerate(names)}):
-        counts.update(max(group, key=lambda i: p[i]) for group in groups)
+        counts.update(max(group, key=lambda i: q[i]) for group in groups)
         firsts.update(group[0] for group in groups)
         yield Progress(f"{done} of {params.rounds} rounds", 0.05 + 0.25 * done / params.rounds)
-    wanted = selection_law(p, params.n)
-    best = [int(i) for i in np.argsort(-p)[:10]]
-    texts = {i: _text(ctx, names[i]) for i in best}
+    wanted = selection_law(q, params.n)
+    best = [int(i) for i in np.argsort(-q)[:10]]
+    texts = {i: text_of(ctx.model.tokenizer, names[i]) for i in best}
     rows = tuple(
-        (texts[i], float(p[i]), _share(firsts, i), float(wanted[i]), _share(counts, i))
+        (texts[i], float(q[i]), _share(firsts, i), float(wanted[i]), _share(counts, i))
         for i in best
     )
     yield Table(
         f"The ten likeliest of {len(names)} answers, and how often each is the best of {params.n}",
-        ("answer", "its probability", "first draws", "closed form", "measured"),
+        ("answer", "its q", "first draws", "closed form", "measured"),
         rows,
         ("", "share", "share", "share", "share"),
     )
-    yield _sharpened(p, {i: texts[i] for i in best[:4]})
+    yield _sharpened(q, {i: texts[i] for i in best[:4]})
     found = chi_square([counts[i] for i in range(len(names))], wanted)
     yield Claim(
         "The law of the best of N is F(y)^N - F(<y)^N.",
@@ -147,12 +152,12 @@ def _share(counts: Counter[int], i: int) -> float:
     return counts[i] / max(1, counts.total())
 
 
-def _sharpened(p: Law, texts: dict[int, str]) -> Series:
-    law = {n: selection_law(p, n) for n in NUMBERS}
+def _sharpened(q: Law, texts: dict[int, str]) -> Series:
+    law = {n: selection_law(q, n) for n in NUMBERS}
     return Series(
         "The law sharpens: mass of the likeliest answers",
         Axis("N", log=True),
-        Axis("probability", "share"),
+        Axis("share of the answers taken", "share"),
         tuple(
             Line(text, tuple(map(float, NUMBERS)), tuple(float(law[n][i]) for n in NUMBERS))
             for i, text in texts.items()
@@ -160,16 +165,12 @@ def _sharpened(p: Law, texts: dict[int, str]) -> Series:
     )
 
 
-def _text(ctx: LabContext, ids: Sequence[int]) -> str:
-    return b"".join(ctx.model.tokenizer.token_bytes(i) for i in ids).decode("utf-8", "replace")
-
-
 def _coverage(params: SharpeningParams, laws: Sequence[dict[tuple[int, ...], float]]) -> Points:
     """How surely the best of N is the likeliest answer, over how rare that answer is."""
     best = [math.exp(max(answers.values())) for answers in laws]
     return Points(
         f"How often the best of {params.n} is the likeliest answer, over the coverage",
-        Axis("coverage, 1 / probability of the likeliest answer", log=True),
+        Axis("coverage, 1 / q of the likeliest answer", log=True),
         Axis("share", "share"),
         (
             ("prompts", tuple((1 / p, 1 - (1 - p) ** params.n) for p in best)),
@@ -268,7 +269,7 @@ def _judged(
             ]
             figures[name].append(-statistics.fmean(s.surprisal for t in scored for s in t.steps))
     gains = [b - a for a, b in zip(figures["before"], figures["after"], strict=True)]
-    mean, error = statistics.fmean(gains), statistics.stdev(gains) / math.sqrt(len(gains))
+    rise = mean_of(gains)
     yield Table(
         "Draws at temperature 1, judged by the first model",
         ("model", "log p a token"),
@@ -278,9 +279,8 @@ def _judged(
     yield Claim(
         "A model trained on its own best answers draws likelier ones.",
         Scalar(
-            "rise of log p a token under the first model", mean, "nats",
-            low=mean - 2 * error, high=mean + 2 * error, n=len(gains),
-            about="mean over prompts; interval of two standard errors",
+            "rise of log p a token under the first model", rise.value, "nats",
+            low=rise.low, high=rise.high, n=rise.n, about="mean over prompts",
         ),
         ">",
         0.0,

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from explorer.core.detokenize import piece
 from explorer.core.distribution import log_normalise
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
 from explorer.core.params import Params
@@ -251,7 +252,7 @@ def _shown_text(judge: _Judge, trace: Trace) -> Iterator[Update]:
         along = 1 - fit[np.arange(len(ids)), columns]
         yield Spans(
             f"A text {name}: how the key's numbers fit its tokens, p = {found.p_value:.3g}",
-            tuple(_piece(judge, i) for i in ids),
+            tuple(piece(judge.ctx.model.tokenizer, i) for i in ids),
             tuple(float(x) for x in along),
             low=0.5,
         )
@@ -259,19 +260,16 @@ def _shown_text(judge: _Judge, trace: Trace) -> Iterator[Update]:
             yield _map(judge, ids, 1 - fit, found.offset)
 
 
-def _piece(judge: _Judge, token_id: int) -> str:
-    return judge.ctx.model.tokenizer.token_bytes(token_id).decode("utf-8", "replace")
-
-
 def _map(judge: _Judge, ids: Sequence[int], fit: np.ndarray, offset: int) -> Heatmap:
     shown = min(_SHOWN, len(ids))
     columns = [(offset + j) % fit.shape[1] for j in range(shown)]
+    tokenizer = judge.ctx.model.tokenizer
     return Heatmap(
         "The key's numbers for the first tokens: the diagonal is the watermark",
         Axis("number of the key"),
         Axis("token"),
         tuple(str(c) for c in columns),
-        tuple(f"{i} {_piece(judge, token)!r}" for i, token in enumerate(ids[:shown])),
+        tuple(f"{i} {piece(tokenizer, token)!r}" for i, token in enumerate(ids[:shown])),
         tuple(tuple(round(float(fit[i, c]), 3) for c in columns) for i in range(shown)),
     )
 

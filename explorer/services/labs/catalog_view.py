@@ -11,6 +11,7 @@ from typing import Any
 from explorer.core.errors import InvalidParams
 from explorer.core.lab import FAMILIES, LabInfo
 from explorer.core.params import describe
+from explorer.core.results import Scalar
 from explorer.services.labs.running import LabRun
 
 
@@ -49,50 +50,34 @@ def method_code(info: LabInfo) -> list[dict[str, str]]:
     ]
 
 
-def claim_rows(runs: Sequence[LabRun]) -> tuple[Sequence[str], list[list[str]]]:
-    """Every claim of every run, as a table's header and rows."""
-    rows = []
-    for run in runs:
-        for claim in run.claims.values():
-            unit = f" {claim.measured.unit}" if claim.measured.unit else ""
-            rows.append(
-                [
-                    run.info.name,
-                    claim.statement,
-                    claim.paper,
-                    f"{claim.measured.value:.4g}{unit}",
-                    f"{claim.relation} {claim.threshold:g}",
-                    "yes" if claim.holds else "no",
-                    f"{run.seconds:.0f}",
-                ]
-            )
-    return ("lab", "claim", "paper", "measured", "asked", "holds", "seconds"), rows
+CLAIM_HEAD = ("lab", "claim", "paper", "measured", "asked for", "holds", "seconds")
+
+
+def claim_rows(runs: Sequence[LabRun]) -> list[list[str]]:
+    """Every claim of every run as cells under `CLAIM_HEAD`."""
+    return [
+        [
+            run.info.name,
+            claim.statement,
+            claim.paper,
+            _measured(claim.measured),
+            f"{claim.relation} {claim.threshold:.3g}",
+            "yes" if claim.holds else "no",
+            f"{run.seconds:.0f}",
+        ]
+        for run in runs
+        for claim in run.claims.values()
+    ]
 
 
 def claims_markdown(runs: Sequence[LabRun]) -> str:
     """What docs/labs.md has of some runs: a table of claims, ours beside the papers'."""
-    rows = []
-    for run in runs:
-        for claim in run.claims.values():
-            found = claim.measured
-            interval = (
-                ""
-                if found.low is None or found.high is None
-                else f" ({_written(found.low, found.unit)} to {_written(found.high, found.unit)})"
-            )
-            cells = (
-                f"`{run.info.name}`",
-                claim.statement,
-                claim.paper,
-                f"{found.name}: {_written(found.value, found.unit)}{interval}",
-                f"{claim.relation} {claim.threshold:g}",
-                "yes" if claim.holds else "**no**",
-                f"{run.seconds:.0f}",
-            )
-            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    head = ("lab", "claim", "paper", "measured", "asked for", "holds", "seconds")
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *rows])
+    rows = [CLAIM_HEAD, ("---",) * len(CLAIM_HEAD), *claim_rows(runs)]
+    return "\n".join("| " + " | ".join(x.replace("|", "\\|") for x in row) + " |" for row in rows)
 
 
-def _written(value: float, unit: str) -> str:
-    return f"{value:.3g}{f' {unit}' if unit else ''}"
+def _measured(found: Scalar) -> str:
+    unit = f" {found.unit}" if found.unit else ""
+    known = found.low is not None and found.high is not None
+    interval = f" ({found.low:.3g} to {found.high:.3g})" if known else ""
+    return f"{found.name}: {found.value:.3g}{unit}{interval}"

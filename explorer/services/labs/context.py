@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from explorer.core.detokenize import text_of
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.lab import LabStopped
-from explorer.core.types import Trace
+from explorer.core.types import Prompt, Trace
 from explorer.decoders.spec import parse
 from explorer.services.generation import MAX_ROWS, Run, RunOptions
 from explorer.services.loading import load_model
@@ -89,11 +90,18 @@ class RunningLab:
             InvalidParams, NotCapable: as a run does.
         """
         first = self._seed if seed is None else seed
+        maker = model or self._model
+        # Ids stay what they are; their text is for people only.
+        shown = (
+            prompt
+            if isinstance(prompt, str)
+            else Prompt(text_of(maker.tokenizer, prompt), tuple(prompt), "none")
+        )
         found: list[Trace] = []
         for number, group in enumerate(_packed(decoders)):
             self.check()
             options = RunOptions(max_new_tokens=max_new_tokens, seed=first + number * _SEED_STEP)
-            run = _WideRun(model or self._model, prompt, group, options, cancel=self._cancel)
+            run = _WideRun(maker, shown, group, options, cancel=self._cancel)
             for _ in run.columns():
                 pass
             self.check()

@@ -174,3 +174,10 @@ def test_a_run_is_saved_as_numbers_a_page_and_traces(model, tmp_path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InvalidParams, match="cannot be written"):
         write_run(run, tmp_path / "file")
+
+
+def test_a_prompt_of_ids_keeps_its_ids_and_shows_their_text(model) -> None:
+    ids = model.tokenizer.encode("cab")
+    (trace,) = RunningLab(model).generate(ids, ["greedy"], max_new_tokens=3)
+    assert trace.prompt.ids == tuple(ids)
+    assert (trace.prompt.text, trace.prompt.template) == ("cab", "none")
