@@ -239,7 +239,7 @@ INFO = LabInfo(
     fidelity="reduced scale",
     scaled_down="Sums of two numbers, worked out digit by digit by a copy of a small model that "
     "learns them first and is stopped while it still errs, in place of competition mathematics.",
-    seconds=90.0,
+    seconds=97.0,
     params=BestOfNParams,
     run=run,
     method=("explorer.labs.best_of_n.selectors", "explorer.decoders.best_of_n"),

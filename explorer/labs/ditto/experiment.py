@@ -360,7 +360,7 @@ INFO = LabInfo(
     scaled_down="A copy of a small model is trained for some hundred updates on texts drawn from "
     "itself, in place of 10,000 updates of a model of 750 million parameters on WikiText-103; "
     "sentences are repeated to 128 tokens in place of 1,536.",
-    seconds=85.0,
+    seconds=51.0,
     params=DittoParams,
     run=run,
     method=("explorer.labs.ditto.loss", "explorer.labs.ditto.pseudo_data"),

@@ -324,7 +324,7 @@ INFO = LabInfo(
     scaled_down="A small model in place of 8 to 32 billion parameters, twelve openings and texts "
     "of some hundred tokens in place of 400 of 150 to 200; the other writer's texts were written "
     "for this project.",
-    seconds=60.0,
+    seconds=14.0,
     params=HumanOrMachineParams,
     run=run,
     method=("explorer.labs.human_or_machine.statistics",),

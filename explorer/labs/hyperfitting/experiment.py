@@ -278,7 +278,7 @@ INFO = LabInfo(
     scaled_down="A copy of a small model learns 64 texts of 96 tokens, drawn from itself, "
     "in place of 2,000 stories of 256; the learning rate is larger, as small models need; no "
     "reader judges the texts.",
-    seconds=90.0,
+    seconds=65.0,
     params=HyperfittingParams,
     run=run,
     method=("explorer.training.finetune", "explorer.labs.hyperfitting.measures"),

@@ -234,7 +234,7 @@ INFO = LabInfo(
     fidelity="replication",
     scaled_down="The construction is the authors', token for token; a small model and six prompts "
     "in place of multiple-choice benchmarks, so its price in accuracy is not measured.",
-    seconds=10.0,
+    seconds=3.0,
     params=SetPromptingParams,
     run=run,
     needs=frozenset({Capability.MASKS}),

@@ -304,7 +304,7 @@ INFO = LabInfo(
     fidelity="reduced scale",
     scaled_down="Answers are three tokens of top-4 sampling, so that all 64 can be listed, and "
     "stories of 24 tokens to train on; no task with right answers, so accuracy is not measured.",
-    seconds=60.0,
+    seconds=24.0,
     params=SharpeningParams,
     run=run,
     method=("explorer.labs.sharpening.selection", "explorer.training.finetune"),

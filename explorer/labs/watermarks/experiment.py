@@ -370,7 +370,7 @@ INFO = LabInfo(
     scaled_down="A small model and six texts a scheme in place of 500 from OPT-1.3B and LLaMA-7B; "
     "100 other keys a test, as in the authors' demonstration, where their experiments compare "
     "with 5,000.",
-    seconds=90.0,
+    seconds=37.0,
     params=WatermarksParams,
     run=run,
     method=("explorer.labs.watermarks.alignment", "explorer.labs.watermarks.edits"),
