@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from explorer.core.errors import NotCapable
 from explorer.core.handle import Capability
@@ -238,6 +245,23 @@ def tiny_llama(seed: int = 0, vocab: int = 97, scale: float = 6.0, layers: int =
         tie_word_embeddings=False,
     )
     return _random(LlamaForCausalLM, config, seed, scale)
+
+
+def tiny_mistral(seed: int = 0, vocab: int = 97, scale: float = 6.0):
+    """A random Mistral whose layers see the last 16 tokens only."""
+    config = MistralConfig(
+        vocab_size=vocab,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=16,
+        bos_token_id=1,
+        eos_token_id=0,
+        tie_word_embeddings=False,
+    )
+    return _random(MistralForCausalLM, config, seed, scale)
 
 
 def tiny_gpt2(seed: int = 0, vocab: int = 97, scale: float = 6.0):

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
+from transformers import PreTrainedModel
 
 from explorer.core.attentions import eager, stacked
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
+from explorer.core.growing_cache import SavedPrefix, new_cache
 
 CPU_CHUNK = 192
 """Tokens of the prompt read between two chances to cancel.
@@ -33,115 +33,6 @@ seconds: the size of a chunk moves the rounding, and a run has to replay.
 DEVICE_CHUNK = 512
 """The same where a forward over a few tokens leaves most of the device idle."""
 
-MIN_SPARE = 64
-"""Free places, in tokens, left when a cache has to grow."""
-
-
-class GrowingStore:
-    """A tensor [rows, heads, length, dim] that grows along `length` in place.
-
-    Appending to it copies the new tokens only; joining two tensors, as transformers'
-    dynamic layer does, copies everything once a token.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        rows, heads, _, dim = like.shape
-        self._buffer = like.new_empty((rows, heads, 0, dim))
-        self._length = 0
-
-    @property
-    def view(self) -> Tensor:
-        """What is stored, [rows, heads, length, dim]; a view, valid until the next change."""
-        return self._buffer[:, :, : self._length]
-
-    def _roomy(self, rows: int, length: int) -> Tensor:
-        """An uninitialised buffer for `length` tokens and at least half as many to come."""
-        _, heads, _, dim = self._buffer.shape
-        return self._buffer.new_empty((rows, heads, length + max(MIN_SPARE, length // 2), dim))
-
-    def append(self, new: Tensor) -> Tensor:
-        """Add `new`, [rows, heads, n, dim], and return the view of everything."""
-        length = self._length + new.shape[2]
-        if length > self._buffer.shape[2]:
-            grown = self._roomy(self._buffer.shape[0], length)
-            grown[:, :, : self._length] = self.view
-            self._buffer = grown
-        self._buffer[:, :, self._length : length] = new
-        self._length = length
-        return self.view
-
-    def take(self, rows: Tensor) -> Tensor:
-        """Make row i the old row `rows[i]` (int64 [new rows], on the CPU, repeats allowed).
-
-        Where most rows stay, as when one beam of several lanes branches, only the others
-        are written, in place; otherwise all are copied, once.
-        """
-        moved = (rows != torch.arange(len(rows))).nonzero()[:, 0]
-        device = self._buffer.device
-        if len(rows) == self._buffer.shape[0] and 2 * len(moved) <= len(rows):
-            news = self.view.index_select(0, rows[moved].to(device))  # read before any write
-            self.view.index_copy_(0, moved.to(device), news)
-            return self.view
-        taken = self._roomy(len(rows), self._length)
-        torch.index_select(self.view, 0, rows.to(device), out=taken[:, :, : self._length])
-        self._buffer = taken
-        return self.view
-
-    def drop_last(self, tokens: int) -> Tensor:
-        """Forget the last `tokens` tokens."""
-        self._length = max(0, self._length - tokens)
-        return self.view
-
-
-class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # its __init_subclass__
-    """transformers' full-attention cache layer, without a copy of the cache a token.
-
-    `keys` and `values` are views of two stores, so all that reads them keeps working.
-    """
-
-    _key_store: GrowingStore
-    _value_store: GrowingStore
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Take rows, heads, head size, dtype and device from the first states."""
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self._key_store, self._value_store = GrowingStore(key_states), GrowingStore(value_states)
-        self.keys, self.values = self._key_store.view, self._value_store.view
-        self.is_initialized = True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Append states [rows, kv_heads, n, head_dim] and return all keys and values."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        keys, values = self._key_store.append(key_states), self._value_store.append(value_states)
-        self.keys, self.values = keys, values
-        return keys, values
-
-    def reorder_cache(self, beam_idx: Tensor) -> None:
-        """Make row i the old row `beam_idx[i]`; repeats fan a row out."""
-        if self.get_seq_length() > 0:
-            rows = beam_idx.to("cpu")
-            self.keys, self.values = self._key_store.take(rows), self._value_store.take(rows)
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """The same as `reorder_cache`, under transformers' other name."""
-        self.reorder_cache(indices)
-
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Repeat every row `repeats` times, copies side by side."""
-        if self.get_seq_length() > 0:
-            rows = torch.arange(self._key_store.view.shape[0])
-            self.reorder_cache(rows.repeat_interleave(repeats))
-
-    def crop(self, tokens_to_remove: int) -> None:
-        """Forget the last `|tokens_to_remove|` tokens (transformers passes it negative)."""
-        if self.is_initialized:
-            tokens = abs(tokens_to_remove)
-            self.keys = self._key_store.drop_last(tokens)
-            self.values = self._value_store.drop_last(tokens)
-
 
 def cache_argument(model: PreTrainedModel) -> str:
     """The name under which a model's forward takes its cache, and its answer holds it.
@@ -150,20 +41,6 @@ def cache_argument(model: PreTrainedModel) -> str:
     """
     takes = inspect.signature(model.forward).parameters
     return "cache" if "cache" in takes else "past_key_values"
-
-
-def new_cache(model: PreTrainedModel) -> DynamicCache:
-    """The cache that suits the model's layers.
-
-    Only plain full-attention layers are replaced by ours; sliding-window, recurrent and
-    hybrid ones stay as transformers builds them.
-    """
-    cache = DynamicCache(config=model.config)
-    cache.layers = [
-        GrowingLayer() if type(layer) is DynamicLayer else layer  # type: ignore[no-untyped-call]
-        for layer in cache.layers
-    ]
-    return cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +147,33 @@ class KVBatch:
             self._rows = 1
             yield logits if self._length == whole else self._length
 
-    def twin(self) -> KVBatch:
-        """An independent batch that has read the same; hidden states are not carried over."""
-        twin = type(self)(self._model, self._lock, self._context_length)
+    def saved(self) -> SavedPrefix:
+        """A copy of what the only row has read; it keeps no model in memory.
+
+        Raises:
+            ValueError: where there is not one row.
+        """
+        if self._rows != 1:
+            raise ValueError(f"a prefix of {self._rows} rows")
         with self._lock, torch.inference_mode():
-            twin._cache = copy.deepcopy(self._cache)
-        twin._rows, twin._length = self._rows, self._length
-        return twin
+            cache = copy.deepcopy(self._cache)
+        return SavedPrefix(cache, self._length)
+
+    def resume(self, saved: SavedPrefix, length: int) -> None:
+        """Take a copy of what was read, or of its first tokens; hidden states do not come with it.
+
+        Args:
+            saved: by a batch of the same model.
+            length: tokens of it to take; fewer than all only where `saved.can_be_cut`.
+
+        Raises:
+            ValueError: if this batch has read something, or that many cannot be taken.
+        """
+        if self._rows or not 0 < length <= saved.length:
+            raise ValueError(f"{length} tokens of {saved.length} for a batch of {self._rows} rows")
+        with self._lock, torch.inference_mode():
+            self._cache = saved.first(length)
+        self._rows, self._length = 1, length
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep, repeat and reorder rows: new row i is old row `rows[i]`.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
+from explorer.core.growing_cache import SavedPrefix
 from explorer.core.handle import Batch, Capability, ModelHandle, Tokenizer
 from explorer.core.kv_cache import HiddenLayers, KVBatch
 from explorer.core.types import ModelInfo
@@ -15,8 +17,23 @@ from explorer.core.types import ModelInfo
 _Key = tuple[str, tuple[int, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A kept prefix that something can go on from.
+
+    Attributes:
+        saved: what was read.
+        length: tokens of it that are of use.
+        logits: float32 [1, vocab] after them; None where they have to be read.
+    """
+
+    saved: SavedPrefix
+    length: int
+    logits: Tensor | None
+
+
 class PrefixCache:
-    """Key-value caches of the latest prefixes, over all models.
+    """Key-value caches of the latest prefixes, over all models; none keeps its model in memory.
 
     Args:
         kept: prefixes.
@@ -25,7 +42,7 @@ class PrefixCache:
 
     def __init__(self, kept: int = 8, max_bytes: int = 512 * 2**20) -> None:
         self._kept, self._max_bytes = kept, max_bytes
-        self._entries: OrderedDict[_Key, tuple[KVBatch, Tensor, int]] = OrderedDict()
+        self._entries: OrderedDict[_Key, tuple[SavedPrefix, Tensor, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def wrap(self, model: ModelHandle) -> ModelHandle:
@@ -35,21 +52,29 @@ class PrefixCache:
         """
         return _Remembering(model, self) if isinstance(model.open_batch(), KVBatch) else model
 
-    def find(self, digest: str, ids: tuple[int, ...]) -> tuple[int, KVBatch, Tensor] | None:
-        """The longest kept beginning of `ids`: its length, a batch of one's own, its logits."""
+    def find(self, digest: str, ids: tuple[int, ...]) -> Found | None:
+        """What is kept that shares the most first tokens with `ids`; None where nothing does.
+
+        A kept prefix that goes on otherwise, or further, is cut where the two part: then the
+        logits there are unknown, and the last shared token is left to be read again.
+        """
         with self._lock:
-            fits = [
-                key for key in self._entries if key[0] == digest and ids[: len(key[1])] == key[1]
-            ]
-            if not fits:
+            best: tuple[int, _Key] | None = None
+            for key, (saved, *_) in self._entries.items():
+                length = _shared(key[1], ids) if key[0] == digest else 0
+                if length < saved.length:
+                    length = min(length, len(ids) - 1) if saved.can_be_cut else 0
+                if length and (best is None or length >= best[0]):
+                    best = (length, key)
+            if best is None:
                 return None
-            best = max(fits, key=lambda key: len(key[1]))
-            self._entries.move_to_end(best)
-            batch, logits, _ = self._entries[best]
-        return len(best[1]), batch.twin(), logits
+            length, key = best
+            self._entries.move_to_end(key)
+            saved, logits, _ = self._entries[key]
+            return Found(saved, length, logits if length == saved.length else None)
 
     def keep(self, info: ModelInfo, ids: tuple[int, ...], batch: KVBatch, logits: Tensor) -> None:
-        """Remember a batch of one row that has read `ids`, and the logits after them."""
+        """Remember what a batch of one row has read, `ids`, and the logits after them."""
         key, size = (info.digest, ids), len(ids) * max(1, info.kv_bytes_per_token)
         if size > self._max_bytes:
             return
@@ -57,9 +82,9 @@ class PrefixCache:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return
-        twin = batch.twin()
+        saved = batch.saved()
         with self._lock:
-            self._entries[key] = (twin, logits, size)
+            self._entries[key] = (saved, logits, size)
             while len(self._entries) > self._kept or self._bytes() > self._max_bytes:
                 self._entries.popitem(last=False)
 
@@ -67,9 +92,15 @@ class PrefixCache:
         return sum(size for *_, size in self._entries.values())
 
     def clear(self) -> None:
-        """Forget everything, such as when a model leaves memory."""
+        """Forget everything."""
         with self._lock:
             self._entries.clear()
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many first ids two sequences have in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 class _Remembering:
@@ -133,11 +164,12 @@ class _PrefixBatch:
         if found is None:
             news = self._batch.prefill(ids)
         else:
-            length, self._batch, logits = found
-            if length == len(ids):
-                yield logits
+            self._batch.resume(found.saved, found.length)
+            if found.length == len(ids):
+                assert found.logits is not None
+                yield found.logits
                 return
-            news = self._batch.extend(ids[length:])
+            news = self._batch.extend(ids[found.length :])
         for read in news:
             if isinstance(read, Tensor):
                 self._cache.keep(self._info, ids, self._batch, read)

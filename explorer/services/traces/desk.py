@@ -20,6 +20,7 @@ from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
 from explorer.services.jobs import Job, place
+from explorer.services.prefix_cache import PrefixCache
 from explorer.services.replay import MAX_LANES
 from explorer.services.tab_store import TabStore
 from explorer.services.token_stages import Asked, TokenStages
@@ -64,6 +65,7 @@ class TraceDesk:
         self._models, self._places, self._sources = models, places, dict(sources)
         self._tabs = TabStore(Tab, Tab.end_work)
         self._stages = TokenStages()
+        self._prefixes = PrefixCache()
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question; its `ask` says which (docs/wire.md, "traces").
@@ -262,7 +264,7 @@ class TraceDesk:
 
         def work(job: Job) -> None:
             job.report(f"Loading {branch.trace.model.id}")
-            model = self._model(branch.trace.model.id)
+            model = self._prefixes.wrap(self._model(branch.trace.model.id))
             known = tuple(b.trace for b in tab.tree.branches)
             seconds = {name: self._model(name) for name in second_models([spec])}
             options = ForkOptions(tokens, known, job.cancel, seconds)

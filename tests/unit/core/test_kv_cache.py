@@ -20,7 +20,8 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from explorer.core import kv_cache
 from explorer.core.errors import InvalidParams, NotCapable
-from explorer.core.kv_cache import GrowingLayer, GrowingStore, KVBatch, new_cache
+from explorer.core.growing_cache import GrowingLayer, GrowingStore, new_cache
+from explorer.core.kv_cache import KVBatch
 
 VOCAB = 97
 COMMON = {

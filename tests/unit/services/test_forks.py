@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
-from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
+from fakes import (
+    LetterTokenizer,
+    NumberTokenizer,
+    ScriptedModel,
+    hashed_script,
+    tiny_llama,
+    tiny_mistral,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,6 +252,54 @@ def test_a_prefix_is_read_once_for_all_forks_of_it(net) -> None:
         t.token_ids for t in fork(net, trace, 20, token_id=9, tokens=4)
     ]
     proven(made, net)
+
+
+def test_a_fork_before_or_beside_what_was_read_reads_what_is_new(net) -> None:
+    """A point earlier in the same lane costs one token, another lane those it does not share."""
+    prompt = list(range(1, 61))
+    traces = generate(net, prompt, ["ancestral", "top_k:k=3"], max_new_tokens=30)
+    parted = next(i for i in range(30) if traces[0].token_ids[i] != traces[1].token_ids[i])
+    model = PrefixCache().wrap(net)
+    made: list[Trace] = []
+
+    def read(trace: Trace, at: int) -> int:
+        return read_by(lambda: made.extend(fork(model, trace, at, token_id=9, tokens=4)))
+
+    assert read(traces[0], 20) == 80 + 3
+    assert read(traces[0], 12) == 1 + 3
+    assert read(traces[0], 12) == 0 + 3
+    assert read(traces[1], 25) == 25 - parted + 3
+    proven(made, net)
+    plain = [(0, 20), (0, 12), (0, 12), (1, 25)]
+    for one, (lane, at) in zip(made, plain, strict=True):
+        (wanted,) = fork(net, traces[lane], at, token_id=9, tokens=4)
+        assert one.token_ids == wanted.token_ids
+
+
+def test_a_cache_that_cannot_be_cut_is_used_whole_or_not_at_all(monkeypatch) -> None:
+    monkeypatch.setattr("explorer.core.models.KVBatch", Spy)
+    net = HFModel.from_parts(tiny_mistral(), NumberTokenizer())
+    model = PrefixCache().wrap(net)
+    prompt = list(range(1, 31))
+    (trace,) = generate(net, prompt, ["ancestral"], max_new_tokens=20)
+    made = []
+    reads = [
+        read_by(lambda at=at: made.extend(fork(model, trace, at, token_id=9, tokens=4)))
+        for at in (10, 15, 5)
+    ]
+    assert reads == [40 + 3, 5 + 3, 35 + 3]
+    proven(made, net)
+
+
+def test_a_kept_prefix_keeps_no_model_in_memory() -> None:
+    llama, cache = tiny_llama(), PrefixCache()
+    net = HFModel.from_parts(llama, NumberTokenizer())
+    generate(cache.wrap(net), [3, 5, 6], max_new_tokens=2)
+    digest, there = net.info.digest, weakref.ref(llama)
+    assert cache.find(digest, (3, 5, 6)) is not None
+    del llama, net
+    gc.collect()
+    assert there() is None
 
 
 def test_kept_prefixes_are_few_and_can_be_forgotten(net) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LetterTokenizer, ScriptedModel, hashed_script
+from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
 
 from explorer import generate, write_traces
 from explorer.core.errors import (
@@ -20,6 +20,8 @@ from explorer.core.errors import (
     NotCapable,
     TraceFormatError,
 )
+from explorer.core.kv_cache import KVBatch
+from explorer.core.models import HFModel
 from explorer.core.trace_limits import UPLOAD
 from explorer.core.types import Trace
 from explorer.services.jobs import Job, Work
@@ -199,6 +201,29 @@ def test_many_continuations_and_typed_text(desk) -> None:
     assert len(made["branches"]) == 7
     said = finished(desk, ask(desk, "fork", branch="b1", at=2, text="cab", tokens=5))
     assert said["branches"][-1]["text"][2:].startswith("cab")
+
+
+def test_forks_of_a_tab_read_a_shared_prefix_once(monkeypatch) -> None:
+    read: list[int] = []
+
+    class Spy(KVBatch):
+        def forward(self, token_ids, keep=1):
+            read.append(sum(map(len, token_ids)))
+            return super().forward(token_ids, keep)
+
+    monkeypatch.setattr("explorer.core.models.KVBatch", Spy)
+    models = Models()
+    models.model = HFModel.from_parts(tiny_llama(), NumberTokenizer())
+    (trace,) = generate(models.model, list(range(1, 61)), ["ancestral"], max_new_tokens=20)
+    trace = replace(trace, model=replace(trace.model, id="scripted"))
+    desk = TraceDesk(models, threading.BoundedSemaphore(2), {"compare": lambda _: [trace]})
+    ask(desk, "take")
+    news = []
+    for at in (15, 15, 6):
+        read.clear()
+        finished(desk, ask(desk, "fork", branch="b1", at=at, token=9, tokens=4))
+        news.append(sum(read))
+    assert news == [75 + 3, 3, 1 + 3]
 
 
 def test_a_fork_ends_when_told_to_and_keeps_what_it_made(desk, models) -> None:
