@@ -113,6 +113,8 @@ class LatentPage {
     this.lassoButton.setAttribute("aria-pressed", "false");
     this.legend = make("div", { class: "gx-legend gx-map-legend" });
     this.where = make("p", { class: "gx-soft gx-where", role: "status" });
+    this.made = make("progress", { class: "gx-meter", max: "1", "aria-label": "UMAP" });
+    this.made.hidden = true;
     this.through = make("div", { class: "gx-fields", hidden: true });
     return make(
       "div",
@@ -126,6 +128,7 @@ class LatentPage {
       ),
       this.through,
       this.where,
+      this.made,
     );
   }
 
@@ -200,6 +203,7 @@ class LatentPage {
   change() {
     this.kind = "axes";
     this.axes = [0, 1];
+    this.made.hidden = true;
     this.orderBox.hidden = !this.space.orders.includes("meaning");
     const model = "Boxes over what a language model says after a prompt, at most 24 tokens: its likely continuations fill most of the square. Sentences that you type are continuations, so begin them with a space where one belongs.";
     setText(this.about, this.world.prompt === null ? SPACE_WORDS[this.space.name] || "" : model);
@@ -241,6 +245,7 @@ class LatentPage {
       return;
     }
     this.kind = kind;
+    this.made.hidden = true;
     this.through.hidden = kind !== "through";
     this.patches.show(null);
     this.cells.show(null);
@@ -280,10 +285,16 @@ class LatentPage {
   async askUmap() {
     // PCA at once; UMAP when it is there.
     await this.placePoints();
+    await this.awaitUmap();
+    if (this.kind !== "umap") this.made.hidden = true;
+  }
+
+  async awaitUmap() {
     const began = performance.now();
     while (this.kind === "umap") {
       const found = await this.ask({ ask: "umap", sample: this.sample.sample });
       if (!found || this.kind !== "umap") return;
+      this.made.hidden = found.state !== "working";
       if (found.error || found.state === "failed") {
         showProblem(this.where, found.error || { message: found.message, hint: "Use PCA instead." });
         return;
@@ -294,10 +305,16 @@ class LatentPage {
         this.look({ window: boundsOf(found.places), about: "UMAP: near points stay near, distances mean little; a click takes the nearest point" });
         return;
       }
-      const seconds = Math.round((performance.now() - began) / 1000);
-      showWords(this.where, `UMAP is being made (${seconds} s; the first takes half a minute). The map shows PCA meanwhile.`);
+      this.showMaking(found, Math.round((performance.now() - began) / 1000));
       await new Promise((resolve) => setTimeout(resolve, UMAP_POLL_MS));
     }
+  }
+
+  showMaking({ stage, share }, seconds) {
+    const far = isNumber(share) ? ` (${formatPercent(share)})` : "";
+    showWords(this.where, `UMAP is being made, ${seconds} s: ${stage}${far}. The first one takes half a minute; the map shows PCA meanwhile.`);
+    if (isNumber(share)) this.made.value = share;
+    else this.made.removeAttribute("value");
   }
 
   look({ window: bounds, about }) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.core.errors import InvalidParams
+from explorer.core.progress import Progress, quiet
 
 Floats = NDArray[np.float64]
 _SAME = 1e-9
+_SHARE = re.compile(r"(\d+)/([1-9]\d*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,24 @@ def principal(points: Floats) -> Plane:
     return Plane(mean, chosen[0], chosen[1])
 
 
+class _Epochs:
+    """What a progress bar writes to: the share it has done is told, nothing is shown."""
+
+    def __init__(self, told: Callable[[float], None]) -> None:
+        self._told = told
+
+    def write(self, text: str) -> None:
+        """Read "done/all"; what else there is on a line of the bar says nothing."""
+        found = _SHARE.search(text)
+        if found:
+            self._told(int(found[1]) / int(found[2]))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 def neighbour_map(
-    points: Floats, start: Floats, *, seed: int = 0, epoch: Callable[[], None] | None = None
+    points: Floats, start: Floats, *, seed: int = 0, progress: Progress = quiet
 ) -> Floats:
     """UMAP of points [n, d] to [n, 2], begun from `start` [n, 2].
 
@@ -130,22 +149,30 @@ def neighbour_map(
         points: the points.
         start: where they begin, for instance on the principal plane or in an earlier map.
         seed: of its chance; the same seed gives the same map.
-        epoch: called before the slow part; may raise to give up.
+        progress: told the stage, and of the last one, the moving of the points, its share done;
+            may raise to give up.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own compiler and of a fixed seed's one thread
+        progress("loading UMAP", None)
         # Imported here: it takes seconds, and only this file needs it.
         import umap  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types
 
-        if epoch is not None:
-            epoch()
+        progress("comparing the points", None)
         spread = np.abs(start).max() or 1.0
+        told = _Epochs(lambda share: progress("moving the points", share))
         model = umap.UMAP(
             n_components=2,
             n_neighbors=min(15, len(points) - 1),
             init=(start / spread * 10).astype(np.float32),
             random_state=seed,
             n_jobs=1,
+            tqdm_kwds={
+                "disable": False,
+                "file": told,
+                "bar_format": "{n}/{total}",
+                "mininterval": 0.2,
+            },
         )
         return np.asarray(model.fit_transform(points), dtype=np.float64)
 

@@ -45,6 +45,7 @@ class Sample:
         points: [n, d].
         readings: of the first of them, in order.
         map: UMAP of them once it is made, [n, 2].
+        stage: what is being done for it, and the share done where that is known.
         failure: why there is none.
         worker: makes the map.
         is_wanted: a tab still shows it; else its map need not be made.
@@ -58,6 +59,7 @@ class Sample:
     points: Floats
     readings: list[Reading] = field(default_factory=list)
     map: Floats | None = None
+    stage: tuple[str, float | None] = ("waiting for its turn", None)
     failure: str = ""
     worker: threading.Thread | None = None
     is_wanted: bool = True
@@ -209,7 +211,12 @@ def umap_state(sample: Sample, earlier: Floats | None) -> dict[str, Any]:
             )
         sample.worker = threading.Thread(target=_map, args=(sample, earlier), daemon=True)
         sample.worker.start()
-    return {"state": "working"}
+    stage, share = sample.stage
+    return {"state": "working", "stage": stage, "share": share}
+
+
+class _UnwantedError(Exception):
+    """Nobody waits for this map any more."""
 
 
 def _map(sample: Sample, earlier: Floats | None) -> None:
@@ -219,11 +226,19 @@ def _map(sample: Sample, earlier: Floats | None) -> None:
 
 
 def _make_map(sample: Sample, earlier: Floats | None) -> None:
+    def told(stage: str, share: float | None) -> None:
+        if not sample.is_wanted:
+            raise _UnwantedError
+        sample.stage = (stage, share)
+
     try:
         plane = principal(sample.points)
         start = plane.places(sample.points)
         if earlier is not None and earlier.shape == start.shape:
             start = earlier
-        sample.map = neighbour_map(sample.points, start, seed=sample.seed % 2**32)
+        seed = sample.seed % 2**32
+        sample.map = neighbour_map(sample.points, start, seed=seed, progress=told)
+    except _UnwantedError:
+        sample.failure = "It was given up: another sample was drawn."
     except Exception as error:  # noqa: BLE001  # the end of a thread: told where it is asked for
         sample.failure = f"UMAP failed: {type(error).__name__}."

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tqdm import tqdm
 
 from explorer.core.errors import InvalidParams
 from explorer.latent.meaning import meaning_order
-from explorer.latent.planes import Plane, along_axes, arc, beside, principal, straight, through
+from explorer.latent.planes import (
+    Plane,
+    along_axes,
+    arc,
+    beside,
+    neighbour_map,
+    principal,
+    straight,
+    through,
+)
 
 RANDOM = np.random.default_rng(5)
 
@@ -77,6 +89,44 @@ def test_the_principal_plane_is_that_of_the_covariance() -> None:
 def test_few_points_have_no_principal_plane() -> None:
     with pytest.raises(InvalidParams, match="three points"):
         principal(np.zeros((2, 4)))
+
+
+class BarOnly:
+    """In place of umap-learn, whose compiler takes half a minute: its bar, and no map."""
+
+    def __init__(self, *, init, tqdm_kwds, **_: object) -> None:
+        self._init, self._bar = init, tqdm_kwds
+
+    def fit_transform(self, points):
+        for _ in tqdm(range(4), **{**self._bar, "mininterval": 0}):
+            pass
+        return self._init
+
+
+def test_a_map_of_neighbours_tells_its_stages_and_shares(monkeypatch, capfd) -> None:
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=BarOnly))
+    told: list[tuple[str, float | None]] = []
+    points = RANDOM.normal(size=(30, 5))
+    found = neighbour_map(points, points[:, :2], progress=lambda *stage: told.append(stage))
+    assert found.shape == (30, 2)
+    assert told[:2] == [("loading UMAP", None), ("comparing the points", None)]
+    shares = [share for stage, share in told if stage == "moving the points"]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert len({*shares}) > 2
+    assert capfd.readouterr() == ("", "")  # the bar itself is shown to nobody
+
+
+def test_a_map_of_neighbours_is_given_up_where_its_progress_raises(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=BarOnly))
+
+    def told(_stage: str, share: float | None) -> None:
+        if share:
+            raise InterruptedError
+
+    points = RANDOM.normal(size=(30, 5))
+    with pytest.raises(InterruptedError):
+        neighbour_map(points, points[:, :2], progress=told)
 
 
 def test_a_straight_way_has_equal_steps() -> None:

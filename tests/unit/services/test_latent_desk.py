@@ -117,7 +117,7 @@ def test_only_so_many_maps_of_neighbours_are_made_at_once(desk, monkeypatch) -> 
     held = threading.Event()
     running: list[int] = []
 
-    def slow(points: Any, start: Any, *, seed: int) -> Any:
+    def slow(points: Any, start: Any, *, seed: int, progress: Any) -> Any:
         running.append(len(points))
         assert held.wait(10)
         return start
@@ -133,6 +133,56 @@ def test_only_so_many_maps_of_neighbours_are_made_at_once(desk, monkeypatch) -> 
     time.sleep(0.3)
     assert len(running) == samples.MOST_WORKERS
     held.set()
+
+
+def test_a_map_of_neighbours_says_how_far_it_is_and_begins_from_the_last_one(
+    desk, monkeypatch
+) -> None:
+    held, begun, starts = threading.Event(), threading.Event(), []
+
+    def made(points: Any, start: Any, *, seed: int, progress: Any) -> Any:
+        starts.append(start)
+        progress("moving the points", 0.25)
+        begun.set()
+        assert held.wait(10)
+        return start + 1.0
+
+    monkeypatch.setattr(samples, "neighbour_map", made)
+    wide = {"space": "vae", "dimensions": 16}
+    for seed in (1, 2):
+        begun.clear()
+        number = ask(desk, "sample", how="uniform", count=30, seed=seed, **wide)["sample"]
+        assert ask(desk, "umap", sample=number)["state"] == "working"
+        assert begun.wait(10)
+        told = ask(desk, "umap", sample=number)
+        if seed == 1:
+            assert told == {"state": "working", "stage": "moving the points", "share": 0.25}
+        held.set()
+        desk.sample("tab").worker.join(10)
+        assert ask(desk, "umap", sample=number)["state"] == "ready"
+    assert starts[1] == pytest.approx(starts[0] + 1.0)  # a map of as many points: begun there
+
+
+def test_a_map_that_nobody_waits_for_is_given_up(desk, monkeypatch) -> None:
+    begun, left, done = threading.Event(), threading.Event(), []
+
+    def made(points: Any, start: Any, *, seed: int, progress: Any) -> Any:
+        begun.set()
+        assert left.wait(10)
+        progress("moving the points", 0.5)
+        done.append(seed)
+        return start
+
+    monkeypatch.setattr(samples, "neighbour_map", made)
+    wide = {"space": "vae", "dimensions": 16}
+    number = ask(desk, "sample", how="uniform", count=30, seed=1, **wide)["sample"]
+    ask(desk, "umap", sample=number)
+    worker = desk.sample("tab").worker
+    assert begun.wait(10)
+    ask(desk, "sample", how="uniform", count=30, seed=2, **wide)
+    left.set()
+    worker.join(10)
+    assert not done
 
 
 @pytest.mark.parametrize("how", ["uniform", "gaussian", "prior", "sphere"])
