@@ -7,6 +7,18 @@ const SCORE_EXAMPLES = [
   ["code", "def add(a, b):\n    return a + b\n\nprint(add(2, 3))"],
 ];
 const COULD_SPECS = ["nucleus:p=0.9", "top_k:k=40", "min_p:p=0.1", "locally_typical:mass=0.95"];
+const ALONE = ["top_k", "nucleus", "min_p", "locally_typical", "epsilon"];
+const ADMIT_RULES = {
+  top_k: (x) => `top-k k ≥ ${formatCount(x)}`,
+  nucleus: (x) => `nucleus p > ${x.toFixed(4)}`,
+  min_p: (x) => `min-p p ≤ ${x.toPrecision(2)}`,
+  locally_typical: (x) => `typical mass > ${x.toFixed(4)}`,
+  epsilon: (x) => `epsilon ε ≤ ${x.toPrecision(2)}`,
+  eta: (x) => `eta ε ≤ ${x.toPrecision(2)}`,
+  top_a: (x) => `top-a a ≤ ${Math.min(1, x).toPrecision(2)}`,
+  top_n_sigma: (x) => `top-n-sigma n ≥ ${x.toFixed(2)}`,
+};
+const admitRule = (name, value) => ADMIT_RULES[name](value);
 const SPARK = { width: 640, height: 90 };
 
 class ScorePage {
@@ -153,27 +165,40 @@ class ScorePage {
       this.couldOut.replaceChildren(line);
       return;
     }
-    const { hardest } = found;
-    const admits = [["top-k", `k ≥ ${formatCount(hardest.top_k)}`], ["nucleus", `p > ${hardest.nucleus.toFixed(4)}`], ["min-p", `p ≤ ${hardest.min_p.toPrecision(2)}`], ["typical", `mass > ${hardest.typical.toFixed(4)}`], ["epsilon", `ε ≤ ${hardest.epsilon.toPrecision(2)}`]];
-    this.couldOut.replaceChildren(
-      ...found.chains.map((chain) => this.chain(chain)),
-      make("p", { class: "gx-soft", text: `To admit every token: ${admits.map(([name, rule]) => `${name} ${rule}`).join(" · ")}` }),
-    );
+    this.couldOut.replaceChildren(...found.chains.map((chain) => this.chain(chain)), this.alone(found));
   }
 
-  chain({ decoder, log_q: logq, first_impossible: first, total, missing, is_estimate: estimate }) {
+  /** What the usual truncations, alone on the model's law, must allow: for each token and for all. */
+  alone({ needed, hardest }) {
+    const rules = (one) => ALONE.map((name) => admitRule(name, one[name])).join(" · ");
+    const strip = this.strip("What admits each token", needed.map((one) => [1 - one.nucleus, rules(one)]));
+    return make("div", { class: "gx-verdict" }, make("strong", { text: "what admits each token, alone" }), strip, make("p", { class: "gx-soft", text: `To admit every token: ${rules(hardest)}` }));
+  }
+
+  /** A cell a token, [how strong, what is said of it]; none of a strength is a token that is cut. */
+  strip(label, cells) {
+    const strip = make("div", { class: "gx-strip-cells", role: "img", "aria-label": label });
+    cells.forEach(([strength, words], index) => {
+      const cell = make("span", { class: strength === null ? "gx-cell-cut" : "", title: `${index} “${quotePiece(this.found.pieces[index] || "")}”: ${words}`, onclick: () => this.pinToken(index) });
+      if (strength !== null) cell.style.opacity = String(0.25 + 0.75 * strength);
+      strip.append(cell);
+    });
+    return strip;
+  }
+
+  chain({ decoder, log_q: logq, first_impossible: first, total, missing, is_estimate: estimate, is_search: search, stages }) {
     const head = make("strong", { text: decoder });
     if (missing) return make("div", { class: "gx-verdict" }, head, make("p", { class: "gx-soft", text: `not asked: ${missing}` }));
     const piece = first === null ? "" : quotePiece(this.found.pieces[first] || "");
-    const words = first === null ? `yes: probability under its law q 2^−${toBits(-total).toFixed(1)}, ${(toBits(-total) / logq.length).toFixed(2)} bits a token${estimate ? " (an estimate over draws)" : ""}` : `no: token ${first} “${piece}” is cut`;
-    const strip = make("div", { class: "gx-strip-cells", role: "img", "aria-label": `${decoder}: which tokens it allows` });
-    logq.forEach((value, index) => {
-      const cell = make("span", { class: value === null ? "gx-cell-cut" : "", title: `${index} “${quotePiece(this.found.pieces[index] || "")}”: ${value === null ? "cut" : formatPercent(Math.exp(value))}`, onclick: () => this.pinToken(index) });
-      if (value !== null) cell.style.opacity = String(0.25 + 0.75 * Math.exp(value));
-      strip.append(cell);
-    });
+    const cut = search ? "it says another" : "is cut";
+    const yes = search ? "yes: run as a search, it says this" : `yes: probability under its law q 2^−${toBits(-total).toFixed(1)}, ${(toBits(-total) / logq.length).toFixed(2)} bits a token${estimate ? " (an estimate over draws)" : ""}`;
+    const words = first === null ? yes : `no: token ${first} “${piece}” ${search ? "is where it says another" : "is cut"}`;
+    const rule = ({ name, values }, index) => (values[index] === null ? `cut before ${name}` : admitRule(name, values[index]));
+    const strip = this.strip(`${decoder}: which tokens it allows`, logq.map((value, index) => [value === null ? null : Math.exp(value), [value === null ? cut : formatPercent(Math.exp(value)), ...stages.map((stage) => rule(stage, index))].join(" · ")]));
+    const needs = stages.filter((stage) => stage.hardest !== null).map((stage) => admitRule(stage.name, stage.hardest));
+    const all = needs.length ? make("p", { class: "gx-soft", text: `In this chain, to admit every token that reaches it: ${needs.join(" · ")}` }) : null;
     const see = first === null ? null : make("button", { class: "gx-button gx-quiet", type: "button", text: "Show", onclick: () => this.pinToken(first) });
-    return make("div", { class: "gx-verdict" }, make("div", { class: "gx-row" }, head, make("span", { class: first === null ? "" : "gx-bad", text: words }), see), strip);
+    return make("div", { class: "gx-verdict" }, make("div", { class: "gx-row" }, head, make("span", { class: first === null ? "" : "gx-bad", text: words }), see), strip, all);
   }
 
   // The same weights in another type.

@@ -48,7 +48,11 @@ def profile_table(profile: Mapping[str, Any]) -> str:
 
 
 def could_table(verdicts: Verdicts, trace: Trace) -> str:
-    """A row a chain: the first token it rules out, and how likely the text is under it."""
+    """A row a chain: the first token it rules out, and how likely the text is under it.
+
+    Then a row a token: what the usual truncations, alone, and those of the chains where they
+    stand, must allow to admit it.
+    """
     from explorer.core.units import to_bits
 
     rows = []
@@ -65,11 +69,36 @@ def could_table(verdicts: Verdicts, trace: Trace) -> str:
     n = verdicts.hardest
     needs = (
         f"alone, these admit every token: top_k k={n.top_k}, nucleus p>{n.nucleus:.6g}, "
-        f"min_p p<={n.min_p:.3g}, epsilon<={n.epsilon:.3g}, top_a a<={min(1.0, n.top_a):.3g}, "
-        f"locally_typical mass>{n.typical:.6g}, top_n_sigma n>={n.top_n_sigma:.3g}"
+        f"min_p p<={n.min_p:.3g}, epsilon<={n.epsilon:.3g}, eta epsilon<={n.eta:.3g}, "
+        f"top_a a<={min(1.0, n.top_a):.3g}, locally_typical mass>{n.locally_typical:.6g}, "
+        f"top_n_sigma n>={n.top_n_sigma:.3g}"
     )
     header = ["decoder", "could have", "first impossible", "log2 q of the text"]
-    return f"{table(header, rows)}\n\n{needs}"
+    return f"{table(header, rows)}\n\n{needs}\n\n{_needs_table(verdicts, trace)}"
+
+
+def _needs_table(verdicts: Verdicts, trace: Trace) -> str:
+    from explorer.services.admitting import AT_MOST, PARAMS
+
+    def rule(name: str) -> str:
+        sign = "<=" if name in AT_MOST else ">=" if name in ("top_k", "top_n_sigma") else ">"
+        return f"{name} {PARAMS[name]}{sign}"
+
+    alone = ("top_k", "nucleus", "min_p", "locally_typical")
+    stages = [
+        (f"{number}. {rule(stage.name)}", stage.values)
+        for number, could in enumerate(verdicts.chains, start=1)
+        for stage in could.stages
+        if stage.stage > 0  # the first reads the model's law, as alone
+    ]
+    rows = []
+    for i, token_id in enumerate(trace.token_ids):
+        row = [str(i), repr(trace.pieces.get(token_id, ""))]
+        row += [f"{getattr(verdicts.needed[i], name):.4g}" for name in alone]
+        cells = (values[i] for _, values in stages)
+        rows.append([*row, *("cut before" if x is None else f"{x:.4g}" for x in cells)])
+    header = ["place", "token", *map(rule, alone), *(title for title, _ in stages)]
+    return table(header, rows)
 
 
 def probe_table(probes: Sequence[Probe], trace: Trace) -> str:

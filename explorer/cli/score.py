@@ -103,6 +103,7 @@ def _asked(
     """(name, text, data) of everything that was asked beside the table."""
     from explorer.cli.readings import could_table, probe_table, profile_table
     from explorer.services.could import could_have
+    from explorer.services.generation import second_models
     from explorer.services.probe import probe
     from explorer.services.text_profile import text_profile
 
@@ -111,7 +112,8 @@ def _asked(
         profile = text_profile(trace)
         found.append(("profile", profile_table(profile), profile))
     if arguments.could:
-        verdicts = could_have(model, trace, arguments.could)
+        seconds = {name: open_model(name) for name in second_models(arguments.could)}
+        verdicts = could_have(model, trace, arguments.could, seconds)
         found.append(("could", could_table(verdicts, trace), verdicts.as_data()))
     probes = [probe(model, trace, text) for text in arguments.probe]
     if probes:

@@ -163,7 +163,7 @@ class SavedPrefix:
         if length > self.length or (length < self.length and not self.can_be_cut):
             raise ValueError(f"the first {length} tokens of {self.length}")
         cache = copy.deepcopy(self.cache)
-        if length < self.length:
-            for layer in cache.layers:
-                layer.crop(length - self.length)
+        for layer in cache.layers if length < self.length else ():
+            assert isinstance(layer, GrowingLayer)
+            layer.crop(length - self.length)
         return cache

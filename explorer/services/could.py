@@ -2,31 +2,35 @@
 
 Each chain is run along the text: its law at every token says whether the token was possible and
 how likely. A draw is steered so that the decoder itself takes the text's token, so that what it
-remembers of the text is what it would have said.
+remembers of the text is what it would have said. A search without chance has one text only: it is
+run, and its text compared.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from explorer.core.decoder import Decoder, StepView
-from explorer.core.distribution import entropy, log_normalise
+from explorer.core.distribution import log_normalise
 from explorer.core.errors import InvalidParams, NumericalFailure
 from explorer.core.forcing import forced_laws
-from explorer.core.handle import ModelHandle
+from explorer.core.handle import Layers, ModelHandle
 from explorer.core.noise import derived
 from explorer.core.types import Trace
 from explorer.decoders.spec import Chain
-from explorer.services.generation import make_prompt, read_specs
+from explorer.services.admitting import ChainNeeds, Needed, StageNeeded, hardest, what_admits
+from explorer.services.generation import Run, RunOptions, make_prompt, read_specs
 
 _DRAWS = 16
 """Luck tried where a processor itself draws: the law is the mean over it."""
+SEARCH_TOKENS = 512
+"""A search is run anew for the text: longer ones would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +39,15 @@ class Could:
 
     Attributes:
         decoder: its canonical spec.
-        log_q: for each token, its log-probability under the chain, nats; -inf where it is cut.
+        log_q: for each token, its log-probability under the chain, nats; -inf where it is cut. Of
+            a search it ends with the first token that its own text has not.
         first_impossible: index of the first token that is cut; None where all are possible.
         total: log-probability of the whole text, nats; -inf where a token is cut.
         missing: why the chain cannot be asked; then all else is empty.
         is_estimate: the chain draws before it chooses, and the law is a mean over draws.
+        is_search: it was run for as many tokens as the text has, or was allowed, and its text
+            compared.
+        stages: what its truncations would have needed, each on the laws that reached it.
     """
 
     decoder: str
@@ -48,6 +56,8 @@ class Could:
     total: float = 0.0
     missing: str = ""
     is_estimate: bool = False
+    is_search: bool = False
+    stages: tuple[StageNeeded, ...] = ()
 
     def as_data(self) -> dict[str, object]:
         """As JSON has it: -inf is null."""
@@ -58,34 +68,9 @@ class Could:
             "total": None if self.total == -math.inf else round(self.total, 6),
             "missing": self.missing,
             "is_estimate": self.is_estimate,
+            "is_search": self.is_search,
+            "stages": [stage.as_data() for stage in self.stages],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """What each truncation, alone on the model's law, must allow to admit one token.
-
-    Attributes:
-        top_k: smallest k.
-        nucleus: p must be larger than this: the probability of all likelier tokens.
-        min_p: largest p.
-        epsilon: largest epsilon.
-        top_a: largest a.
-        typical: mass must be larger than this: the probability of all more typical tokens.
-        top_n_sigma: smallest n.
-    """
-
-    top_k: int
-    nucleus: float
-    min_p: float
-    epsilon: float
-    top_a: float
-    typical: float
-    top_n_sigma: float
-
-    def as_data(self) -> dict[str, float]:
-        """By name; each as the stage's parameter."""
-        return {name: round(getattr(self, name), 9) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +94,7 @@ class Verdicts:
         Raises:
             ValueError: for a text without tokens.
         """
-        return Needed(
-            top_k=max(n.top_k for n in self.needed),
-            nucleus=max(n.nucleus for n in self.needed),
-            min_p=min(n.min_p for n in self.needed),
-            epsilon=min(n.epsilon for n in self.needed),
-            top_a=min(n.top_a for n in self.needed),
-            typical=max(n.typical for n in self.needed),
-            top_n_sigma=max(n.top_n_sigma for n in self.needed),
-        )
+        return hardest(self.needed)
 
     def as_data(self) -> dict[str, object]:
         """As JSON has it."""
@@ -128,13 +105,20 @@ class Verdicts:
         }
 
 
-def could_have(model: ModelHandle, trace: Trace, specs: Sequence[str]) -> Verdicts:
+def could_have(
+    model: ModelHandle,
+    trace: Trace,
+    specs: Sequence[str],
+    second_models: Mapping[str, ModelHandle] | None = None,
+) -> Verdicts:
     """Ask several chains for a text.
 
     Args:
         model: whose laws.
         trace: the text, scored or made; only its prompt and ids are read.
         specs: one a chain.
+        second_models: models that specs compare with, by the names they use; a chain whose model
+            is not among them is not asked.
 
     Raises:
         InvalidParams, UnknownName: for a spec that is none, or a text without tokens.
@@ -143,7 +127,14 @@ def could_have(model: ModelHandle, trace: Trace, specs: Sequence[str]) -> Verdic
     ids = trace.token_ids
     if not ids:
         raise InvalidParams("This text has no token.", "Give some text.")
-    askers = [_Asker(chain, model, trace) for chain in read_specs(specs)]
+    seconds = second_models or {}
+    chains = read_specs(specs)
+    searches = {i: _search(c, model, trace) for i, c in enumerate(chains) if _is_search(c)}
+    askers = {
+        i: _Asker(chain, model, trace, seconds)
+        for i, chain in enumerate(chains)
+        if i not in searches
+    }
     needed: list[Needed] = []
     log_p: list[float] = []
     for first, block in forced_laws(model, trace.prompt.ids, [ids]):
@@ -152,63 +143,97 @@ def could_have(model: ModelHandle, trace: Trace, specs: Sequence[str]) -> Verdic
         for i, token_id in enumerate(ids[first : first + len(logits)]):
             needed.append(what_admits(logits[i], token_id))
             log_p.append(float(logprobs[i, token_id]))
-            for asker in askers:
+            for asker in askers.values():
                 asker.ask(first + i, logits[i : i + 1], logprobs[i : i + 1])
-    return Verdicts(tuple(asker.verdict() for asker in askers), tuple(needed), tuple(log_p))
+    found = searches | {i: asker.verdict() for i, asker in askers.items()}
+    return Verdicts(tuple(found[i] for i in range(len(chains))), tuple(needed), tuple(log_p))
 
 
-def what_admits(logits: Tensor, token_id: int) -> Needed:
-    """What each truncation must allow to admit a token under raw logits [vocab].
+def _is_search(chain: Chain) -> bool:
+    return chain.build().width > 1
 
-    Oracle: the truncations themselves, a hair to either side (tests/unit/services/test_could.py).
-    """
-    logprobs = log_normalise(logits)
-    probs, own = logprobs.double().exp(), float(logprobs[token_id])
-    distance = (-logprobs - entropy(logprobs)).abs()
-    nearer = distance < distance[token_id]
-    likelier = logits > logits[token_id]  # ties of logits stay ties
-    best = float(logprobs.max())
-    finite = logits[logits > -math.inf].double()
-    sigma = float(finite.std(correction=0))
-    gap = float(logits.max()) - float(logits[token_id])
-    return Needed(
-        top_k=int(likelier.sum()) + 1,
-        nucleus=float(probs[likelier].sum()),
-        min_p=math.exp(own - best),
-        epsilon=math.exp(own),
-        top_a=math.exp(own - 2 * best),
-        typical=float(probs[nearer].sum()),
-        top_n_sigma=gap / sigma if sigma > 0 else 0.0,
-    )
+
+def _search(chain: Chain, model: ModelHandle, trace: Trace) -> Could:
+    """A search without chance is run, and says one text."""
+    spec, ids = chain.canonical, trace.token_ids
+    if not chain.is_deterministic:
+        why = (
+            "a search that draws: which text it keeps depends on others it gave up; run it instead"
+        )
+        return Could(spec, missing=why)
+    if chain.second is not None and chain.second.model:
+        return Could(spec, missing=f"a search that compares with {chain.second.model!r}")
+    most = len(ids) if trace.terms is None else max(len(ids), trace.terms.max_new_tokens)
+    if most > SEARCH_TOKENS:
+        why = f"a search, which is run again: at most {SEARCH_TOKENS} tokens are compared"
+        return Could(spec, missing=why)
+    options = RunOptions(max_new_tokens=most, top=1)
+    run = Run(model, trace.prompt, [spec], options)
+    for _ in run.columns():
+        pass
+    said = run.traces()[0].token_ids
+    pairs = enumerate(zip(said, ids, strict=False))
+    first = next((i for i, (a, b) in pairs if a != b), min(len(said), len(ids)))
+    if first == len(ids):
+        return Could(spec, (0.0,) * first, is_search=True)
+    log_q = (*[0.0] * first, -math.inf)
+    return Could(spec, log_q, first, -math.inf, is_search=True)
 
 
 class _Asker:
     """One chain on its way along a text."""
 
-    def __init__(self, chain: Chain, model: ModelHandle, trace: Trace) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        model: ModelHandle,
+        trace: Trace,
+        seconds: Mapping[str, ModelHandle],
+    ) -> None:
         self._chain, self._model, self._trace = chain, model, trace
+        self._seconds = seconds
         self._decoder = chain.build()
         self._log_q: list[float] = []
-        self._missing = _missing(chain, self._decoder)
+        self._needs = ChainNeeds(chain)
+        self._missing = self._lacks()
         self._draws = any(stage.info.draws for stage in chain.processors)
         self._second = None if self._missing else self._second_laws()
+        self._layers = None if self._missing or not chain.reads_layers else self._read_layers()
+
+    def _lacks(self) -> str:
+        second = self._chain.second
+        if second is not None and second.model and second.model not in self._seconds:
+            return f"it compares with {second.model!r}, which is not loaded here"
+        return ""
 
     def _second_laws(self) -> Iterator[Tensor] | None:
         """The second context's logits [1, vocab], one a token."""
         second = self._chain.second
         if second is None:
             return None
+        other = self._seconds[second.model] if second.model else self._model
         prompt = self._trace.prompt
         if second.prompt is not None:
-            prompt = make_prompt(self._model, second.prompt, chat=prompt.template == "chat")
-        laws = forced_laws(self._model, prompt.ids, [self._trace.token_ids])
+            prompt = make_prompt(other, second.prompt, chat=prompt.template == "chat")
+        laws = forced_laws(other, prompt.ids, [self._trace.token_ids])
         return (block[0, i : i + 1] for _, block in laws for i in range(block.shape[1]))
+
+    def _read_layers(self) -> Iterator[Layers | None]:
+        """Hidden states at every token of the text; step by step, as a run leaves them behind."""
+        batch = self._model.open_batch()
+        batch.keep_layers()
+        for _ in batch.prefill(self._trace.prompt.ids):
+            pass
+        for token_id in self._trace.token_ids:
+            yield batch.layers
+            batch.step([token_id])
 
     def ask(self, index: int, logits: Tensor, logprobs: Tensor) -> None:
         """Ask for the token at `index`, and let the decoder take it."""
         if self._missing:
             return
         other = None if self._second is None else next(self._second)
+        layers = None if self._layers is None else next(self._layers)
         trace, terms = self._trace, self._trace.terms
         ids = trace.token_ids
         view = StepView(
@@ -221,7 +246,9 @@ class _Asker:
             steps_left=(len(ids) if terms is None else terms.max_new_tokens) - index,
             tokenizer=self._model.tokenizer,
             second_logits=other,
+            layers=layers,
         )
+        self._needs.ask(view, ids[index])
         self._log_q.append(self._take(view, ids[index]))
 
     def _take(self, view: StepView, token_id: int) -> float:
@@ -252,17 +279,14 @@ class _Asker:
             return Could(spec, missing=self._missing)
         first = next((i for i, x in enumerate(self._log_q) if x == -math.inf), None)
         total = -math.inf if first is not None else math.fsum(self._log_q)
-        return Could(spec, tuple(self._log_q), first, total, is_estimate=self._draws)
-
-
-def _missing(chain: Chain, decoder: Decoder) -> str:
-    if decoder.width > 1:
-        return "a search: which text it keeps depends on others it gave up; run it instead"
-    if chain.reads_layers:
-        return "it reads hidden states, which are not computed here"
-    if chain.second is not None and chain.second.model:
-        return f"it compares with {chain.second.model!r}, which is not asked here"
-    return ""
+        return Could(
+            spec,
+            tuple(self._log_q),
+            first,
+            total,
+            is_estimate=self._draws,
+            stages=tuple(self._needs.found),
+        )
 
 
 def _twin(decoder: Decoder) -> Decoder:

@@ -14,6 +14,7 @@ from explorer.core.types import Trace
 from explorer.services import checks
 from explorer.services.asked import typed
 from explorer.services.could import could_have
+from explorer.services.generation import second_models
 from explorer.services.parity import load_as, parity
 from explorer.services.probe import probe
 from explorer.services.replay import replay
@@ -130,8 +131,11 @@ class ScoreDesk:
                 f"The text has {len(trace.steps):,} tokens.",
                 f"Score at most {COULD_TOKENS:,} to ask who could have written it.",
             )
+        # A method that compares with a model in memory is asked; none is loaded for a text.
+        named = {name: self._models.ready(name) for name in second_models(wanted)}
+        seconds = {name: model for name, model in named.items() if model is not None}
         with self._places:
-            found = could_have(self._ready(trace.model.id), trace, wanted)
+            found = could_have(self._ready(trace.model.id), trace, wanted, seconds)
         return {**found.as_data(), "hardest": found.hardest.as_data()}
 
     def _parity(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -37,13 +38,21 @@ def test_a_text_is_shown_token_by_token_with_its_profile(scores: Page) -> None:
 
 def test_who_could_have_written_it(scores: Page) -> None:
     score(scores, "abc cab abc")
-    scores.get_by_label("Methods, one a line").fill("greedy\ntemperature\nbeam:width=2")
+    scores.get_by_label("Methods, one a line").fill(
+        "greedy\ntemperature+nucleus:p=0.5\nbeam:width=2\nbest_of_n"
+    )
     scores.get_by_role("button", name="Ask").click()
     verdicts = scores.locator(".gx-verdict")
-    expect(verdicts).to_have_count(3, timeout=SLOW)
+    expect(verdicts).to_have_count(5, timeout=SLOW)
     expect(verdicts.nth(0)).to_contain_text("is cut")
-    expect(verdicts.nth(1)).to_contain_text("bits a token")
-    expect(verdicts.nth(2)).to_contain_text("not asked")
+    expect(verdicts.nth(1)).to_contain_text("In this chain, to admit every token")
+    expect(verdicts.nth(2)).to_contain_text("is where it says another")
+    expect(verdicts.nth(3)).to_contain_text("not asked")
+    # Under the text, a cell a token says what would admit it, alone and in the chain.
+    cell = verdicts.nth(4).locator(".gx-strip-cells span").nth(3)
+    expect(cell).to_have_attribute("title", re.compile(r"k ≥ \d+ · nucleus p > .* mass > "))
+    chained = verdicts.nth(1).locator(".gx-strip-cells span").nth(3)
+    expect(chained).to_have_attribute("title", re.compile(r"nucleus p > \d"))
     expect(scores.locator(".gx-score")).to_contain_text("To admit every token: top-k k ≥")
     verdicts.nth(0).get_by_role("button", name="Show").click()
     expect(scores.locator(".gx-score .gx-pin")).to_have_count(1)

@@ -270,7 +270,7 @@ def test_the_python_interface_is_the_one_of_the_contract() -> None:
 
 
 def test_score_answers_what_is_asked_of_a_text(capsys) -> None:
-    asked = ["--profile", "--could", "greedy", "top_k:k=37", "beam", "--probe", "e"]
+    asked = ["--profile", "--could", "greedy", "top_k:k=37", "best_of_n", "--probe", "e"]
     assert main(["score", "--text", "hello abc", *asked]) == 0
     out = capsys.readouterr().out
     for words in ("top 10", "T = ", "first impossible", "token 0 'h'", "yes", "a search", "p('e')"):

@@ -7,16 +7,18 @@ import math
 
 import pytest
 import torch
-from fakes import LetterTokenizer, ScriptedModel, hashed_script
+from fakes import LetterTokenizer, NumberTokenizer, ScriptedModel, hashed_script, tiny_llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.core.decoder import StepView
 from explorer.core.errors import InvalidParams
+from explorer.core.models import HFModel
 from explorer.decoders import CATALOG
 from explorer.decoders.spec import parse
-from explorer.services.could import could_have, what_admits
-from explorer.services.generation import generate
+from explorer.services.admitting import AT_MOST, PARAMS, what_admits
+from explorer.services.could import SEARCH_TOKENS, Could, could_have
+from explorer.services.generation import Run, RunOptions, generate
 from explorer.services.probe import probe
 from explorer.services.scoring import score
 
@@ -34,10 +36,13 @@ def test_every_method_could_have_written_what_it_wrote(model, name) -> None:
     (found,) = could_have(model, trace, [name]).chains
     assert found.decoder == trace.decoder
     if found.missing:
-        assert parse(name).build().width > 1 or parse(name).reads_layers
+        assert parse(name).build().width > 1
+        assert not parse(name).is_deterministic
         return
     assert found.first_impossible is None
-    if not found.is_estimate:
+    if found.is_search:
+        assert found.total == 0
+    elif not found.is_estimate:
         wanted = -sum(s.sampling_surprisal for s in trace.steps)
         assert found.total == pytest.approx(wanted, abs=1e-3)
     json.dumps(found.as_data(), allow_nan=False)
@@ -54,7 +59,80 @@ def test_the_first_impossible_token_is_named(model) -> None:
     assert few.as_data()["total"] is None
     assert pure.total == pytest.approx(-sum(s.surprisal for s in free.steps), abs=1e-4)
     assert pure.log_q == pytest.approx(verdicts.log_p)
-    assert beam.missing.startswith("a search")
+    assert beam.is_search
+    assert len(beam.log_q) == beam.first_impossible + 1
+    assert beam.as_data()["total"] is None
+
+
+def test_a_search_says_one_text_and_where_another_leaves_it(model) -> None:
+    for spec in ("beam:width=3", "contrastive_search:k=3", "diverse_beam"):
+        (own,) = generate(model, "abc", [spec], max_new_tokens=20)
+        ids = list(own.token_ids)
+        ids[7] = 3 if ids[7] != 3 else 4
+        changed = score(model, ids, prompt=own.prompt)
+        same = score(model, own.token_ids, prompt=own.prompt)
+        (yes,), (no,) = (could_have(model, t, [spec]).chains for t in (same, changed))
+        assert (yes.first_impossible, yes.total) == (None, 0)
+        assert (no.first_impossible, no.total) == (7, -math.inf)
+    luck = could_have(model, own, ["best_of_n:n=2"]).chains[0]
+    assert luck.missing.startswith("a search that draws")
+    long = score(model, [3] * (SEARCH_TOKENS + 1), prompt=own.prompt)
+    assert "at most 512 tokens" in could_have(model, long, ["beam"]).chains[0].missing
+
+
+def test_what_reads_hidden_states_or_another_model_is_asked_too(model) -> None:
+    net = HFModel.from_parts(tiny_llama(layers=4), NumberTokenizer())
+    (trace,) = generate(net, [3, 5, 6], ["dola"], max_new_tokens=12, seed=2)
+    (found,) = could_have(net, trace, ["dola"]).chains
+    assert found.log_q == pytest.approx([-s.sampling_surprisal for s in trace.steps], abs=1e-3)
+    other = ScriptedModel(lambda history: hashed_script(VOCAB)(list(history)[::-1]))
+    spec = "contrastive_decoding:amateur=other"
+    run = Run(model, "abc", [spec], RunOptions(max_new_tokens=12), second_models={"other": other})
+    assert len(list(run.columns())) == 12
+    (made,) = run.traces()
+    (asked,) = could_have(model, made, [spec], {"other": other}).chains
+    assert asked.log_q == pytest.approx([-s.sampling_surprisal for s in made.steps], abs=1e-3)
+    assert "'other', which is not loaded" in could_have(model, made, [spec]).chains[0].missing
+
+
+def test_a_chain_says_what_its_own_truncations_would_have_needed(model) -> None:
+    """Behind a temperature the border of p is another; each stage set there lets the token pass."""
+    (free,) = generate(model, "abc", ["temperature:temperature=1.3"], max_new_tokens=24, seed=5)
+    before = "repetition_penalty:penalty=1.2+temperature:temperature=0.6"
+    specs = [f"{before}+{name}" for name in PARAMS]
+    verdicts = could_have(model, free, specs)
+    for chain in verdicts.chains:
+        (stage,) = chain.stages
+        assert stage.stage == 2
+        assert len(stage.values) == 24
+        assert stage.hardest != pytest.approx(getattr(verdicts.hardest, stage.name), rel=1e-6)
+        hair = {"top_k": 0, "top_n_sigma": 1e-4}.get(stage.name, 1e-4 * stage.hardest)
+        sign = -1 if stage.name in AT_MOST else 1
+        assert stage.hardest is not None
+        border = stage.hardest + sign * hair
+        worse = stage.hardest - (1 if stage.name == "top_k" else sign * hair)
+
+        def ask(value: float, name: str = stage.name) -> Could:
+            shown = int(value) if name == "top_k" else value
+            (one,) = could_have(model, free, [f"{before}+{name}:{PARAMS[name]}={shown}"]).chains
+            return one
+
+        assert ask(border).first_impossible is None
+        if worse < 1 or stage.name in ("top_k", "top_n_sigma"):
+            assert ask(worse).first_impossible is not None
+
+
+def test_a_token_that_a_stage_before_has_cut_needs_nothing_more(model) -> None:
+    (free,) = generate(model, "abc", ["ancestral"], max_new_tokens=40, seed=5)
+    (found,) = could_have(model, free, ["top_k:k=3+nucleus:p=0.5+min_p:p=0.2+temperature"]).chains
+    k, p, least = found.stages
+    assert [s.name for s in found.stages] == ["top_k", "nucleus", "min_p"]
+    assert None not in k.values
+    cut = [i for i, needed in enumerate(k.values) if needed > 3]
+    assert [i for i, value in enumerate(p.values) if value is None] == cut
+    assert {i for i, x in enumerate(least.values) if x is None} >= set(cut)
+    assert found.first_impossible is not None
+    json.dumps(found.as_data(), allow_nan=False)
 
 
 def test_luck_inside_a_chain_is_averaged_over(model) -> None:
@@ -95,7 +173,7 @@ def test_what_admits_a_token_is_the_truncations_own_border(logits, data) -> None
     hair = 1e-4
     for name, param, value in (
         ("nucleus", "p", needed.nucleus),
-        ("locally_typical", "mass", needed.typical),
+        ("locally_typical", "mass", needed.locally_typical),
         ("top_n_sigma", "n", needed.top_n_sigma),
     ):
         if hair < value < 1 - hair:
@@ -104,6 +182,7 @@ def test_what_admits_a_token_is_the_truncations_own_border(logits, data) -> None
     for name, param, value in (
         ("min_p", "p", needed.min_p),
         ("epsilon", "epsilon", needed.epsilon),
+        ("eta", "epsilon", needed.eta),
         ("top_a", "a", needed.top_a),
     ):
         if hair < value < 1 - hair and needed.top_k > 1:
