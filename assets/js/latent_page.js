@@ -346,7 +346,10 @@ class LatentPage {
   async redraw() {
     if (!this.started || this.kind === "umap") return;
     if (this.isNested) await this.askCells();
-    else {
+    else if (this.world.prompt !== null) {
+      // A grid of points would cost a model minutes: one tells which window shows the plane.
+      if (this.wantWhole) await this.askPatches(1);
+    } else {
       await this.askPatches(COARSE_GRID);
       if (this.patches.map) await this.askPatches(FINE_GRID);
     }
@@ -383,8 +386,9 @@ class LatentPage {
       showProblem(this.where, found.error);
       return;
     }
-    this.patches.show(found);
-    showWords(this.where, `${found.about}; ${plural(found.sentences.length, "different sentence")} on ${formatCount(size * size)} points`);
+    if (size > 1) this.patches.show(found);
+    const read = size > 1 ? `${plural(found.sentences.length, "different sentence")} on ${formatCount(size * size)} points` : "sample points, or click to read one";
+    showWords(this.where, `${found.about}; ${read}`);
     if (this.wantWhole) {
       this.wantWhole = false;
       this.whole = found.window;

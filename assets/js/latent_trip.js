@@ -56,6 +56,9 @@ class TripPanel {
       box.float_same
         ? "64-bit floats are fine enough to find it again."
         : `64-bit floats are not: only ${plural(box.certain, "word")} of it are certain at a rounded point. Exact numbers find all of it; more dimensions help too.`,
+      box.kl_nats > 0
+        ? `The law was made whole numbers to cut the square by; that costs at most ${box.kl_nats.toExponential(1)} nats a word.`
+        : "The law is the grammar's own and exact: making it whole numbers costs nothing.",
     ];
     return make("div", {}, ...digits, ...(rest ? [rest] : []), ...lines.map((text) => make("p", { class: "gx-soft", text })));
   }

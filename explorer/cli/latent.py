@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from explorer.latent.language import Language
-    from explorer.latent.space import Points, Space
+    from explorer.latent.space import ArielSpace, Points, Space
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,12 +37,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     encode = own.add_parser("encode", help="a sentence's point; its box and volume under AriEL")
     _add_space(encode)
-    encode.add_argument("sentence", help="in the words of the language")
+    encode.add_argument("sentence", help="in the words of the language; of a model a continuation")
     encode.set_defaults(run=_encode)
 
     decode = own.add_parser("decode", help="what a point says")
     _add_space(decode)
-    decode.add_argument("point", help="numbers with commas between them: 0.3,0.71")
+    decode.add_argument("point", help="numbers with commas between them: 0.3,0.71, or 1/3,5/7")
     decode.set_defaults(run=_decode)
 
     speed = own.add_parser("speed", help="AriEL's decoding against the published scheme")
@@ -53,17 +55,42 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_space(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--language", default="toy", help="toy or dialogue")
+    parser.add_argument("--language", help="toy (the default) or dialogue")
     parser.add_argument("--space", default="ariel", help="ariel, ariel_lm, vae, ae, transformer")
     parser.add_argument("--dimensions", type=int, default=2, metavar="D")
+    parser.add_argument(
+        "--model", metavar="M", help="a language model instead: tiny, smollm2-135m, …"
+    )
+    parser.add_argument("--prompt", metavar="TEXT", help="what the model goes on from")
 
 
 def _space(arguments: argparse.Namespace) -> tuple[Language, Space]:
+    from explorer.core.errors import InvalidParams
     from explorer.latent.language import language
+    from explorer.latent.points import checked_dimensions
     from explorer.latent.spaces import load_space
 
-    spoken = language(arguments.language)
+    if arguments.model is not None:
+        if arguments.language is not None or arguments.space != "ariel":
+            raise InvalidParams("A model is its own language.", "It has the space ariel only.")
+        checked_dimensions(arguments.dimensions)
+        return _model_space(arguments)
+    if arguments.prompt is not None:
+        raise InvalidParams("Nothing goes on from a prompt here.", "Give --model too.")
+    spoken = language(arguments.language or "toy")
     return spoken, load_space(spoken, arguments.space, arguments.dimensions)
+
+
+def _model_space(arguments: argparse.Namespace) -> tuple[Language, Space]:
+    from explorer.cli.arguments import open_model
+    from explorer.latent.ariel import MAX_TOKENS
+    from explorer.latent.model_space import model_language, model_space
+
+    model = open_model(arguments.model)
+    space = model_space(
+        model, arguments.dimensions, prompt=arguments.prompt or "", max_tokens=MAX_TOKENS
+    )
+    return model_language(model), space
 
 
 def _say(arguments: argparse.Namespace, text: str) -> int:
@@ -128,11 +155,12 @@ def _sample(arguments: argparse.Namespace) -> int:
     points = drawn(space, arguments.points, arguments.how, arguments.seed)
     readings = space.decode(points)
     if not arguments.json:
-        return _say(arguments, "\n".join(spoken.join(r.words) for r in readings))
+        return _say(arguments, "\n".join(_line(spoken.join(r.words)) for r in readings))
     lines = []
     for point, reading in zip(points.tolist(), readings, strict=True):
         line = {"point": point, "words": reading.words, "ended": reading.ended}
-        line["novel"] = spoken.is_novel(reading.words)
+        if len(spoken.seen):
+            line["novel"] = spoken.is_novel(reading.words)
         if spoken.judge is not None:
             line["valid"] = spoken.judge.judge(reading.words).valid and reading.ended
         lines.append(json.dumps(line, ensure_ascii=False))
@@ -146,12 +174,9 @@ def _encode(arguments: argparse.Namespace) -> int:
     words = spoken.split(arguments.sentence)
     point = space.encode([words])
     found: dict[str, Any] = {"words": words, "point": point[0].tolist()}
-    if isinstance(space, ArielSpace):
-        box = space.ariel.box(space.ids(words))
-        found["low"] = [float(edge) for edge in box.low]
-        found["high"] = [float(edge) for edge in box.high]
-        found["volume_bits"] = box.bits
     found["back"] = space.decode(point)[0].words
+    if isinstance(space, ArielSpace):
+        found |= _box(space, words)
     if arguments.json:
         return _say(arguments, json.dumps(found, ensure_ascii=False))
     lines = [f"point   {_numbers(point)}"]
@@ -159,8 +184,35 @@ def _encode(arguments: argparse.Namespace) -> int:
         edges = zip(found["low"], found["high"], strict=True)
         lines.append("box     " + "  ".join(f"{low:.9g} to {high:.9g}" for low, high in edges))
         lines.append(f"volume  2^-{found['volume_bits']:.3f}")
-    lines.append(f"back    {spoken.join(found['back'])}")
+    lines.append(f"back    {_line(spoken.join(found['back']))}")
+    if "low" in found:
+        tokens = len(words) + 1
+        lines.append(f"floats  tell {found['certain_tokens']} of {tokens} words, the end included")
+        same = "the same sentence" if found["exact_same"] else "ANOTHER sentence"
+        lines.append(f"exact   fractions give {same} back")
+        lines.append(f"law     whole numbers cost at most {found['kl_nats']:.1e} nats a word")
     return _say(arguments, "\n".join(lines))
+
+
+def _box(space: ArielSpace[Any], words: tuple[str, ...]) -> dict[str, Any]:
+    """What the box of a sentence is, and what floats and fractions tell of it."""
+    ids = space.ids(words)
+    box = space.ariel.box(ids)
+    exact = space.ariel.decode(box.centre)
+    return {
+        "low": [float(edge) for edge in box.low],
+        "high": [float(edge) for edge in box.high],
+        "volume_bits": box.bits,
+        "exact": [f"{z.numerator}/{z.denominator}" for z in box.centre],
+        "exact_same": exact.ended and exact.tokens == ids,
+        "certain_tokens": space.ariel.certain_tokens([float(z) for z in box.centre], exact),
+        "kl_nats": space.ariel.laws.kl_nats,
+    }
+
+
+def _line(text: str) -> str:
+    """A text on one line of a terminal."""
+    return text.replace("\n", "⏎")
 
 
 def _numbers(points: Points) -> str:
@@ -169,19 +221,31 @@ def _numbers(points: Points) -> str:
 
 def _decode(arguments: argparse.Namespace) -> int:
     from explorer.core.errors import InvalidParams
+    from explorer.latent.space import ArielSpace, Reading
 
     spoken, space = _space(arguments)
     try:
-        point = [float(part) for part in arguments.point.split(",")]
-    except ValueError as error:
+        point = [_coordinate(part) for part in arguments.point.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
         raise InvalidParams(
-            f"'{arguments.point}' is no point.", "Write numbers with commas: 0.3,0.71."
+            f"'{arguments.point[:80]}' is no point.", "Write numbers with commas: 0.3,0.71."
         ) from error
-    [reading] = space.decode([point])
+    if isinstance(space, ArielSpace):
+        decoded = space.ariel.decode(point)
+        reading = Reading(space.words.words(decoded.tokens), decoded.ended)
+    else:
+        [reading] = space.decode([[float(z) for z in point]])
     if arguments.json:
         said = {"words": reading.words, "ended": reading.ended}
         return _say(arguments, json.dumps(said, ensure_ascii=False))
-    return _say(arguments, spoken.join(reading.words) + ("" if reading.ended else " …"))
+    return _say(arguments, _line(spoken.join(reading.words)) + ("" if reading.ended else " …"))
+
+
+def _coordinate(text: str) -> float | Fraction:
+    """A number as it is typed; fractions stay exact."""
+    from fractions import Fraction
+
+    return Fraction(text) if "/" in text else float(text)
 
 
 def _speed(arguments: argparse.Namespace) -> int:

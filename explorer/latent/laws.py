@@ -34,6 +34,10 @@ class TokenLaws(Protocol[Place]):
         """How many places are best asked for at once; 0 for any number."""
 
     @property
+    def kl_nats(self) -> float:
+        """At most what it costs, in nats a token, that laws were made whole numbers; 0: nothing."""
+
+    @property
     def start(self) -> Place:
         """The place before the first token."""
 
@@ -82,6 +86,7 @@ class GrammarLaws:
 
     end_id = 0
     together = 0
+    kl_nats = 0.0
 
     def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
@@ -129,6 +134,7 @@ class FunctionLaws:
     """
 
     together = 0
+    kl_nats = 0.0
     start: History = ()
 
     def __init__(
@@ -182,7 +188,7 @@ class Reordered(Generic[Place]):
         self._inner = inner
         self._rank = np.argsort(np.asarray(order))
         self.vocab_size, self.end_id = inner.vocab_size, inner.end_id
-        self.together, self.start = inner.together, inner.start
+        self.together, self.start, self.kl_nats = inner.together, inner.start, inner.kl_nats
         self._recent: Recent[Place] = Recent(recent)
         self._lock = threading.Lock()
 

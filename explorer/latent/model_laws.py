@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import Batch, ModelHandle
-from explorer.latent.law import TOTAL_BITS, Law, quantised
+from explorer.latent.law import TOTAL_BITS, Law, kl_bound, quantised
 from explorer.latent.laws import History, Recent
 
 
@@ -60,6 +62,7 @@ class ModelLaws:
         self._ends = sorted(tokenizer.eos_ids)
         self.end_id, self.together = self._ends[0], rows
         self.vocab_size = model.info.vocab_size
+        self.kl_nats = kl_bound(self.vocab_size, total_bits)
         self.start: History = ()
         self._recent: Recent[History] = Recent(max(recent, rows))
         self._batch: Batch | None = None
@@ -79,6 +82,23 @@ class ModelLaws:
         for place in missing:
             self._recent.put(place, found[place])
         return [found[place] for place in places]
+
+    def read(self, tokens: Sequence[int], *, ended: bool = True) -> Tensor:
+        """The logits at every token of a continuation, by one forward, its ends made one.
+
+        Fast, and for looking at: laws that cut boxes come from `laws` alone, since one forward
+        over many tokens differs in the last digits from one forward a token.
+
+        Returns:
+            float32 [tokens, and the end where `ended`; vocab].
+        """
+        start = len(self._prompt)
+        rows = [rows for _, rows in self._model.score([*self._prompt, *tokens, self.end_id], start)]
+        logits = torch.cat(rows)[: len(tokens) + ended].cpu()
+        if len(self._ends) > 1:
+            logits[:, self.end_id] = logits[:, self._ends].logsumexp(-1)
+            logits[:, self._ends[1:]] = -math.inf
+        return logits
 
     def _compute(self, places: list[History]) -> list[Law]:
         if len(places) > 1 and len({len(place) for place in places}) > 1:

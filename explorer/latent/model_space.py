@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from torch import Tensor
+
 from explorer.core.detokenize import display_piece
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
@@ -93,7 +95,7 @@ class SharedLaws:
         self._laws = laws
         self._lock = threading.Lock()
         self.vocab_size, self.end_id = laws.vocab_size, laws.end_id
-        self.together, self.start = laws.together, laws.start
+        self.together, self.start, self.kl_nats = laws.together, laws.start, laws.kl_nats
 
     def after(self, place: History, token_id: int) -> History:
         """The tokens so far, and one more."""
@@ -103,6 +105,62 @@ class SharedLaws:
         """The laws after prefixes."""
         with self._lock:
             return self._laws.laws(places)
+
+    def read(self, tokens: Sequence[int], *, ended: bool = True) -> Tensor:
+        """See `ModelLaws.read`."""
+        with self._lock:
+            return self._laws.read(tokens, ended=ended)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A model after a prompt: what its spaces of all sizes share.
+
+    Attributes:
+        model: the model.
+        prompt: as it was typed.
+        prompt_ids: what it is to the model; empty where the model's begin mark stands for it.
+        words: names and ids of its tokens.
+        laws: of the next token.
+    """
+
+    model: ModelHandle
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    words: TokenWords
+    laws: SharedLaws
+
+    def space(self, dimensions: int, max_tokens: int = MAX_TOKENS) -> ArielSpace[History]:
+        """AriEL over it; arguments and errors as of `model_space`."""
+        limit, prompt = self.model.info.context_length, len(self.prompt_ids)
+        if limit and prompt + max_tokens > limit:
+            raise InvalidParams(
+                f"The prompt has {prompt:,} tokens; {self.model.info.id} reads {limit:,}.",
+                "Shorten it.",
+            )
+        return ArielSpace(
+            self.laws,
+            self.words,
+            dimensions,
+            title=f"AriEL over {self.model.info.id}",
+            max_words=max_tokens,
+        )
+
+
+def voice(model: ModelHandle, prompt: str = "", words: TokenWords | None = None) -> Voice:
+    """A model after a prompt; threads may share it.
+
+    Args:
+        model: any causal language model that marks where texts end.
+        prompt: what stands before every continuation; the model's begin mark where it is "".
+        words: its tokens, where they are known already.
+
+    Raises:
+        InvalidParams: for a model that names no end.
+    """
+    ids = tuple(model.tokenizer.encode(prompt)) if prompt else ()
+    laws = ModelLaws(model, ids, recent=512 if model.info.vocab_size < 10_000 else 96)
+    return Voice(model, prompt, ids, words or TokenWords(model), SharedLaws(laws))
 
 
 def model_space(
@@ -119,17 +177,4 @@ def model_space(
     Raises:
         InvalidParams: for a model that names no end, or dimensions or a prompt that cannot be.
     """
-    ids = model.tokenizer.encode(prompt) if prompt else []
-    limit = model.info.context_length
-    if limit and len(ids) + max_tokens > limit:
-        raise InvalidParams(
-            f"The prompt has {len(ids):,} tokens; {model.info.id} reads {limit:,}.", "Shorten it."
-        )
-    laws = SharedLaws(ModelLaws(model, ids, recent=512 if model.info.vocab_size < 10_000 else 96))
-    return ArielSpace(
-        laws,
-        TokenWords(model),
-        dimensions,
-        title=f"AriEL over {model.info.id}",
-        max_words=max_tokens,
-    )
+    return voice(model, prompt).space(dimensions, max_tokens)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explorer.latent.law import Law, quantised
+from explorer.latent.law import Law, kl_bound, quantised
 from explorer.latent.laws import History, Recent
 from explorer.latent.nets import END
 from explorer.latent.recurrent import Hidden
@@ -35,6 +35,7 @@ class WordLaws:
     def __init__(self, net: WordModel, recent: int = 8192) -> None:
         self._writer = net.writer
         self.vocab_size = len(net.writer.bias)
+        self.kl_nats = kl_bound(self.vocab_size)
         self._all = np.arange(self.vocab_size)
         self._first = torch.zeros(net.writer.gru.hidden_size, dtype=torch.float64)
         self._states: OrderedDict[History, Tensor] = OrderedDict()

@@ -13,7 +13,7 @@ from explorer.services import checks
 from explorer.services.latent import maps, samples, trips, walks
 from explorer.services.latent.samples import Sample
 from explorer.services.latent.tongues import TONGUES, Models
-from explorer.services.latent.worlds import worlds
+from explorer.services.latent.worlds import ref_of, worlds
 
 MOST_SESSIONS = 300
 
@@ -106,6 +106,4 @@ class LatentDesk:
         return sample
 
     def _sampled(self, sample: Sample | None, asked: Mapping[str, Any]) -> Any:
-        is_its = sample is not None and sample.ref.language == asked.get("language")
-        is_its = is_its and sample is not None and sample.ref.space == asked.get("space")
-        return sample.points if is_its and sample is not None else None
+        return sample.points if sample is not None and sample.ref == ref_of(asked) else None

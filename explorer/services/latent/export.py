@@ -9,7 +9,6 @@ from pathlib import Path
 
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.trace_io import write_traces
-from explorer.latent.language import LANGUAGES
 from explorer.services.latent.samples import Sample
 from explorer.services.latent.traces import sample_traces
 from explorer.services.latent.worlds import facts
@@ -50,11 +49,6 @@ def save_sample(sample: Sample | None, folder: Path, kind: str) -> Path:
         raise NotCapable("There is nothing to save yet.", "Sample points first.")
     if kind not in ("csv", "jsonl"):
         raise InvalidParams(f"'{kind}' is no format of a sample.", "Use csv or jsonl.")
-    if kind == "jsonl" and sample.ref.language not in LANGUAGES:
-        raise NotCapable(
-            "The sample of a model is saved as a table only.",
-            "For its traces run latent_point, with a point, on the Compare page.",
-        )
     path = folder / f"sample-{time.strftime('%Y%m%d-%H%M%S')}.{kind}"
     if kind == "csv":
         path.write_text(sample_csv(sample), encoding="utf-8")

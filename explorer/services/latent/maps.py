@@ -9,6 +9,7 @@ import numpy as np
 
 from explorer.core.errors import InvalidParams
 from explorer.latent.cells import Window, cells
+from explorer.latent.language import LANGUAGES
 from explorer.latent.planes import Floats, Plane, along_axes, beside, principal, through
 from explorer.latent.space import ArielSpace, Space
 from explorer.services import checks
@@ -17,6 +18,8 @@ from explorer.services.latent.tongues import TONGUES
 from explorer.services.latent.worlds import Ref, facts, open_space, ref_of, verdict
 
 MOST_PATCHES = 10_000
+MOST_MODEL_PATCHES = 100
+"""Of a model: each costs it a forward a token."""
 LEAST_CELL_PX = 4.0
 MARGIN = 0.06
 
@@ -91,8 +94,9 @@ def map_patches(asked: Mapping[str, Any], sampled: Floats | None) -> dict[str, A
         x0, y0, x1, y1 = numbers(asked["window"], "window", 4)
         window = (x0, y0, x1, y1)
     columns, rows = whole(asked, "columns", 1, 200), whole(asked, "rows", 1, 200)
-    if columns * rows > MOST_PATCHES:
-        raise InvalidParams(f"{columns} x {rows} patches are too many.", f"At most {MOST_PATCHES}.")
+    most = MOST_PATCHES if ref.language in LANGUAGES else MOST_MODEL_PATCHES
+    if columns * rows > most:
+        raise InvalidParams(f"{columns} x {rows} patches are too many.", f"At most {most}.")
     places = grid(window, columns, rows)
     points = plane.points(places)
     inside = held(space, points)

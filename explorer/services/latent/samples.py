@@ -21,7 +21,7 @@ from explorer.latent.table import drawn
 from explorer.services import checks
 from explorer.services.asked import whole
 from explorer.services.latent.maps import encoded, held, plane_of, texts
-from explorer.services.latent.worlds import Ref, facts, open_space, ref_of
+from explorer.services.latent.worlds import Ref, facts, open_space, read, ref_of
 
 MOST_POINTS = 10_000
 CHUNK = 500
@@ -127,13 +127,13 @@ def _next_chunk(sample: Sample, asked: Mapping[str, Any]) -> dict[str, Any]:
     inside = held(space, block)
     if not inside.all():
         raise InvalidParams("Some points lie outside the space.", "Choose another way to sample.")
-    new = space.decode(block) if len(block) else []
+    new, rows = read(space, sample.ref, block)
     sample.readings += new
     answer: dict[str, Any] = {
         "sample": sample.number,
         "total": len(sample.points),
         "done": len(sample.readings),
-        "rows": [facts(sample.ref.language, reading.words, reading.ended) for reading in new],
+        "rows": rows,
         "ended": [reading.ended for reading in new],
     }
     if done == 0:

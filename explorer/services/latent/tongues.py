@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any, Protocol
+from typing import Protocol
 
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.latent.language import Language, language
-from explorer.latent.model_space import model_language, model_space
-from explorer.latent.space import ArielSpace, Space
-from explorer.latent.spaces import load_space
+from explorer.latent.model_space import ModelLanguage, Voice, model_language, voice
+from explorer.latent.space import Space
+from explorer.latent.spaces import ANY_SIZE, load_space
 
 MARK = "\x1f"
 """Between a model's name and the prompt, in the name of a language."""
-MOST_SPACES = 6
-MODEL_SIZES = (1, 2)
-"""Dimensions of a model's spaces: a map of boxes is quick, a grid of points would take minutes."""
+MOST_VOICES = 6
+MODEL_SIZES = ANY_SIZE
+"""Dimensions of a model's spaces."""
 
 
 class Models(Protocol):
@@ -40,10 +40,8 @@ class Tongues:
     def __init__(self) -> None:
         self.models: Models | None = None
         self._lock = threading.Lock()
-        self._spaces: OrderedDict[tuple[str, int], tuple[ModelHandle, ArielSpace[Any]]] = (
-            OrderedDict()
-        )
-        self._languages: OrderedDict[str, tuple[ModelHandle, Language]] = OrderedDict()
+        self._voices: OrderedDict[str, Voice] = OrderedDict()
+        self._languages: OrderedDict[str, tuple[ModelHandle, ModelLanguage]] = OrderedDict()
 
     def named(self, model: str, prompt: str) -> str:
         """The language of a model after a prompt."""
@@ -56,9 +54,9 @@ class Tongues:
             UnknownName, ModelUnavailable: for a shipped one that is not here.
             NotCapable: for a model that is not loaded.
         """
-        if MARK not in name:
-            return language(name)
-        model = self._model(name)
+        return language(name) if MARK not in name else self._spoken(self._model(name))
+
+    def _spoken(self, model: ModelHandle) -> ModelLanguage:
         with self._lock:
             kept = self._languages.get(model.info.id)
             if kept is None or kept[0] is not model:
@@ -69,23 +67,29 @@ class Tongues:
         """One space of a language; `language` has the errors."""
         if MARK not in name:
             return load_space(name, space, dimensions)
-        model = self._model(name)
-        if space != "ariel" or dimensions not in MODEL_SIZES:
+        if space != "ariel":
             raise NotCapable(
-                f"{model.info.id} has no space '{space}' of {dimensions} dimensions.",
-                "Use ariel of 1 or 2 dimensions here; Python has any (latent/model_space.py).",
+                f"{name.partition(MARK)[0]} has no space '{space}'.", "A model has ariel only."
             )
-        key = (name, dimensions)
+        return self.voice(name).space(dimensions)
+
+    def voice(self, name: str) -> Voice:
+        """A model after a prompt, by the name of its language.
+
+        Raises:
+            NotCapable: for a model that is not loaded.
+        """
+        model = self._model(name)
+        words = self._spoken(model).tokens
         with self._lock:
-            kept = self._spaces.get(key)
-            if kept is None or kept[0] is not model:
-                prompt = name.partition(MARK)[2]
-                kept = (model, model_space(model, dimensions, prompt=prompt))
-            self._spaces[key] = kept
-            self._spaces.move_to_end(key)
-            while len(self._spaces) > MOST_SPACES:
-                self._spaces.popitem(last=False)
-            return kept[1]
+            kept = self._voices.get(name)
+            if kept is None or kept.model is not model:
+                kept = voice(model, name.partition(MARK)[2], words)
+            self._voices[name] = kept
+            self._voices.move_to_end(name)
+            while len(self._voices) > MOST_VOICES:
+                self._voices.popitem(last=False)
+            return kept
 
     def _model(self, name: str) -> ModelHandle:
         asked = name.partition(MARK)[0]
@@ -105,9 +109,9 @@ class Tongues:
         """Forget what belongs to models that made room for others."""
         assert self.models is not None
         with self._lock:
-            for key, (model, _) in list(self._spaces.items()):
-                if self.models.ready(key[0].partition(MARK)[0]) is not model:
-                    del self._spaces[key]
+            for name, kept in list(self._voices.items()):
+                if self.models.ready(name.partition(MARK)[0]) is not kept.model:
+                    del self._voices[name]
             for name, (model, _) in list(self._languages.items()):
                 if self.models.ready(name) is not model:
                     del self._languages[name]

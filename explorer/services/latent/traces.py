@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -15,17 +16,21 @@ from explorer.core.distribution import one_hot
 from explorer.core.measure import Place, measure_block, measure_choices
 from explorer.core.types import ModelInfo, Noise, NoteValue, Prompt, StopReason, TokenStep, Trace
 from explorer.decoders.spec import parse
+from explorer.latent.language import LANGUAGES
 from explorer.latent.law import Law
 from explorer.latent.learned import LearnedSpace
+from explorer.latent.model_space import Voice
 from explorer.latent.planes import Floats
-from explorer.latent.space import ArielSpace, Reading
+from explorer.latent.space import ArielSpace, Reading, Words
 from explorer.services.generation import library_versions
 from explorer.services.latent.samples import Sample
+from explorer.services.latent.tongues import MARK, TONGUES
 from explorer.services.latent.worlds import Ref, open_space
 
 WordsSpace = ArielSpace[Any] | LearnedSpace
 TOP = 10
-BLOCK = 128
+MOST_LOGITS = 200_000
+"""Readings whose laws are held at once, times the words of the language."""
 END = 0
 
 
@@ -35,36 +40,38 @@ def sample_traces(sample: Sample) -> Iterator[Trace]:
     The model is the space: `latent/LANGUAGE/NAME-DIMENSIONS`. AriEL's decoder is `latent_point`
     at the point, an autoencoder's is `greedy`, whose law the point decides; the coordinates
     stand in the notes of the first token as z1, z2, …. The end of a sentence is a token, too.
+    Of a language model's sample the prompt stands in front.
     """
     space = _words_space(sample.ref)
+    spoken = _spoken(sample.ref)
     info, digest = _model_of(sample.ref)
     versions = library_versions()
-    for first in range(0, len(sample.readings), BLOCK):
-        readings = sample.readings[first : first + BLOCK]
+    size = max(1, MOST_LOGITS // len(space.words))
+    for first in range(0, len(sample.readings), size):
+        readings = sample.readings[first : first + size]
         points = sample.points[first : first + len(readings)]
         for number, (point, reading, logits) in enumerate(
-            zip(points, readings, _laws(space, points, readings), strict=True), first
+            zip(points, readings, _laws(space, spoken, points, readings), strict=True), first
         ):
             ids = [*space.words.ids(reading.words, 1000)] if reading.words else []
-            ids += [END] * reading.ended
-            words = space.words.by_id
+            ids += [spoken.end] * reading.ended
             yield Trace(
                 lane=0,
                 model=info,
                 tokenizer_digest=digest,
                 versions=versions,
-                prompt=Prompt("", (), "none"),
+                prompt=spoken.prompt,
                 decoder=_decoder(space, point),
                 seed=sample.seed,
                 noise=Noise(f"point {number}"),
                 batch_rows=1,
                 stop_reason=StopReason.EOS if reading.ended else StopReason.MAX_NEW_TOKENS,
-                text="".join(f" {word}" for word in reading.words),
+                text=spoken.joined(reading.words),
                 steps=_steps(ids, logits, point, is_greedy=not isinstance(space, ArielSpace)),
-                pieces={i: f" {words[i]}" if i != END else "" for i in dict.fromkeys(ids)},
+                pieces=spoken.pieces(ids),
                 loops=(),
                 timing={},
-                special=(END,) if reading.ended else (),
+                special=(spoken.end,) if reading.ended else (),
             )
 
 
@@ -74,8 +81,51 @@ def _words_space(ref: Ref) -> WordsSpace:
     return space
 
 
-def _laws(space: WordsSpace, points: Floats, readings: Sequence[Reading]) -> list[Tensor]:
+@dataclass(frozen=True)
+class _Spoken:
+    """How the sentences of a language are written.
+
+    Attributes:
+        words: names by id.
+        end: the token that ends a sentence.
+        prompt: what stands in front.
+        voice: the model that speaks; None for the project's own languages.
+    """
+
+    words: Words
+    end: int
+    prompt: Prompt
+    voice: Voice | None
+
+    def joined(self, words: Sequence[str]) -> str:
+        """The text of a sentence: the pieces of its words."""
+        if self.voice is None:
+            return "".join(f" {word}" for word in words)
+        return self.voice.words.join(words)
+
+    def pieces(self, ids: Sequence[int]) -> dict[int, str]:
+        """The text of each token."""
+        ones = {i: self.words.words([i]) for i in dict.fromkeys(ids)}
+        return {i: "" if i == self.end else self.joined(one) for i, one in ones.items()}
+
+
+def _spoken(ref: Ref) -> _Spoken:
+    words = _words_space(ref).words
+    if ref.language in LANGUAGES:
+        return _Spoken(words, END, Prompt("", (), "none"), None)
+    voice = TONGUES.voice(ref.language)
+    prompt = Prompt(voice.prompt, voice.prompt_ids, "raw" if voice.prompt_ids else "none")
+    return _Spoken(words, voice.laws.end_id, prompt, voice)
+
+
+def _laws(
+    space: WordsSpace, spoken: _Spoken, points: Floats, readings: Sequence[Reading]
+) -> list[Tensor]:
     """Logits [words, and the end where it came; vocab] of every reading."""
+    if spoken.voice is not None:
+        laws, words = spoken.voice.laws, spoken.words
+        rows = [words.ids(r.words, 1000) if r.words else () for r in readings]
+        return [laws.read(ids, ended=r.ended) for ids, r in zip(rows, readings, strict=True)]
     if isinstance(space, LearnedSpace):
         return space.laws_at(points, readings)
     return [_ariel_laws(space, reading) for reading in readings]
@@ -127,7 +177,7 @@ def _model_of(ref: Ref) -> tuple[ModelInfo, str]:
     """The space as a model, and the digest of its words."""
     space = _words_space(ref)
     words = sha256("\n".join(space.words.by_id).encode()).hexdigest()
-    name = f"latent/{ref.language}/{ref.space}-{ref.dimensions}"
+    name = f"latent/{ref.language.partition(MARK)[0]}/{ref.space}-{ref.dimensions}"
     if ref.order != "alphabet":
         name += f"-{ref.order}"
     return (

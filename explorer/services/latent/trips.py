@@ -78,6 +78,7 @@ def _box(space: ArielSpace[Any], words: tuple[str, ...]) -> dict[str, Any]:
         "exact_same": space.words.words(exact.tokens) == words and exact.ended,
         "float_same": floats.words == words,
         "certain": certain,
+        "kl_nats": space.ariel.laws.kl_nats,
         "centre": [decimal(x) for x in box.centre],
         "cuts": cuts,
     }

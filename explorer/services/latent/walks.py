@@ -15,7 +15,7 @@ from explorer.latent.space import ArielSpace, Reading, Space
 from explorer.services.asked import numbers, whole
 from explorer.services.latent.maps import encoded, held, plane_of, prefix_of, texts
 from explorer.services.latent.samples import Sample, neighbours
-from explorer.services.latent.worlds import facts, open_space, ref_of, verdict
+from explorer.services.latent.worlds import facts, open_space, read, ref_of, verdict
 
 MOST_STEPS = 400
 
@@ -37,12 +37,8 @@ def walk(asked: Mapping[str, Any]) -> dict[str, Any]:
     line = arc(ends[0], ends[1], steps, centre)
     points = line if way == "arc" else straight(ends[0], ends[1], steps)
     inside = held(space, points)
-    readings = iter(space.decode(points[inside]))
-    rows = []
-    for is_inside in inside.tolist():
-        reading = next(readings) if is_inside else None
-        row = None if reading is None else facts(ref.language, reading.words, reading.ended)
-        rows.append(row)
+    told = iter(read(space, ref, points[inside])[1])
+    rows = [next(told) if is_inside else None for is_inside in inside.tolist()]
     plane, window, about = plane_of(space, ref, asked.get("plane"), None)
     return {
         "places": np.round(plane.places(points), 5).tolist(),

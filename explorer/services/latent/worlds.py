@@ -12,7 +12,8 @@ from explorer.latent.judge import Verdict
 from explorer.latent.language import LANGUAGES, language
 from explorer.latent.laws import Reordered
 from explorer.latent.meaning import meaning_order
-from explorer.latent.space import ArielSpace, Space
+from explorer.latent.planes import Floats
+from explorer.latent.space import ArielSpace, Reading, Space
 from explorer.latent.spaces import has_word_law, load_space, spaces, word_vectors
 from explorer.services import checks
 from explorer.services.asked import text, whole
@@ -192,9 +193,9 @@ def facts(spoken: str, words: tuple[str, ...], ended: bool = True) -> dict[str, 
 
     Returns:
         `text`, `words` their number, `valid` (None where nothing decides that), `novel` (None
-        where that is not known), `bits` (surprisal under the language's word law; None where
-        that forbids it; missing where there is none), `kind` (question, statement or none) and
-        `rule` (the sentence's own, if it is judged).
+        where that is not known), `bits` (surprisal under the language's word law, or the model's;
+        None where that forbids it; missing where there is none), `kind` (question, statement or
+        none) and `rule` (the sentence's own, if it is judged).
     """
     tongue = TONGUES.language(spoken)
     judged = verdict(spoken, words)
@@ -208,8 +209,24 @@ def facts(spoken: str, words: tuple[str, ...], ended: bool = True) -> dict[str, 
         "rule": judged.rules[1].replace("_", " ") if judged and len(judged.rules) > 1 else "",
     }
     if reference_space(spoken) is not None:
-        found["bits"] = surprisal_bits(spoken, words)
+        found["bits"] = surprisal_bits(spoken, words, ended)
     return found
+
+
+def read(space: Space, ref: Ref, points: Floats) -> tuple[list[Reading], list[dict[str, Any]]]:
+    """What points [n, d] say, and the row of each.
+
+    A model's points are read one by one: its laws along a text are still at hand for the row.
+    """
+    if ref.language in LANGUAGES:
+        readings = space.decode(points) if len(points) else []
+        return readings, [facts(ref.language, r.words, r.ended) for r in readings]
+    readings, rows = [], []
+    for point in points:
+        [reading] = space.decode(point[None])
+        readings.append(reading)
+        rows.append(facts(ref.language, reading.words, reading.ended))
+    return readings, rows
 
 
 def kind_of(text: str, judged: Verdict | None) -> str:
@@ -221,22 +238,29 @@ def kind_of(text: str, judged: Verdict | None) -> str:
     return judged.rules[0]
 
 
-def surprisal_bits(spoken: str, words: tuple[str, ...]) -> float | None:
+def surprisal_bits(spoken: str, words: tuple[str, ...], ended: bool = True) -> float | None:
     """-log2 of the sentence's probability under the law that AriEL has of its language."""
     reference = reference_space(spoken)
-    if reference is None or not words:
+    if reference is None:
         return None
     try:
-        found = reference.ariel.box(reference.ids(words)).bits
+        ids = reference.ids(words) if words else ()
+        found = reference.ariel.box(ids, ended=ended).bits
     except InvalidParams:
         return None  # impossible under that law
     return round(found, 2)
 
 
-@lru_cache(maxsize=8)
 def reference_space(spoken: str) -> ArielSpace[Any] | None:
     """AriEL of the language: its trained word model where there is one, else the grammar."""
-    known = spaces(spoken) if spoken in LANGUAGES else {}
+    if spoken in LANGUAGES:
+        return _shipped_reference(spoken)
+    return TONGUES.voice(spoken).space(1) if MARK in spoken else None
+
+
+@lru_cache(maxsize=8)
+def _shipped_reference(spoken: str) -> ArielSpace[Any] | None:
+    known = spaces(spoken)
     for name in ("ariel_lm", "ariel"):
         if name in known:
             space = load_space(spoken, name, 2)

@@ -83,6 +83,21 @@ def test_all_ends_are_one_end():
         Ariel(laws, 1).encode([8])
 
 
+def test_a_text_read_at_once_has_the_laws_that_are_computed_token_by_token():
+    tokenizer = NumberTokenizer()
+    tokenizer.eos_ids = frozenset({0, 7})
+    laws = ModelLaws(HFModel.from_parts(tiny_llama(0), tokenizer, id="tiny"), [5, 6])
+    tokens = (4, 9, 30)
+    read = laws.read(tokens)
+    assert read.shape == (4, laws.vocab_size)
+    for n, row in enumerate(read.double().softmax(-1)):
+        law = laws.laws([tokens[:n]])[0]
+        expected = [law.probability(i) for i in range(laws.vocab_size)]
+        assert row.tolist() == pytest.approx(expected, abs=1e-5)
+    assert torch.equal(laws.read(tokens, ended=False), read[:3])
+    assert laws.read((), ended=False).shape == (0, laws.vocab_size)
+
+
 def test_without_a_prompt_texts_begin_after_the_beginning(forwards):
     laws = ModelLaws(llama())
     assert laws.laws([()])[0].total == 2**48

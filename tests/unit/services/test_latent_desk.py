@@ -407,9 +407,10 @@ def test_what_a_model_says_after_a_prompt_is_a_map(desk, with_tiny) -> None:
     said = ask(desk, "point", place=[0.5, 0.5], **mine)
     assert said["valid"] is None
     assert said["novel"] is None
-    assert "bits" not in said
     trip = ask(desk, "trip", text=", there was a cat.", **mine)
     assert trip["same"]
+    assert trip["bits"] == pytest.approx(trip["box"]["bits"], abs=0.01)
+    assert 0 < trip["box"]["kl_nats"] < 1e-10
     sample = ask(desk, "sample", how="uniform", count=3, seed=1, **mine)
     assert sample["done"] == 3
     assert [entry["name"] for entry in sample["summary"]] == ["different sentences"]
@@ -417,16 +418,39 @@ def test_what_a_model_says_after_a_prompt_is_a_map(desk, with_tiny) -> None:
     assert other["text"] != said["text"]
 
 
+@pytest.mark.parametrize("dimensions", [1, 16, 64])
+def test_a_model_has_spaces_of_any_size_and_its_sample_is_saved_as_traces(
+    desk, with_tiny, tmp_path, dimensions
+) -> None:
+    prompt = "Once upon a time"
+    mine = {"language": "tiny", "prompt": prompt, "dimensions": dimensions}
+    found = ask(desk, "sample", how="uniform", count=5, seed=3, **mine)
+    if dimensions > 2:
+        plane = ask(desk, "patches", plane={"kind": "pca"}, columns=1, rows=1, **mine)
+        assert "PCA" in plane["about"]
+    traces = list(read_traces(save_sample(desk.sample("tab"), tmp_path, "jsonl")))
+    assert len(traces) == 5
+    for trace, row, point in zip(traces, found["rows"], desk.sample("tab").points, strict=True):
+        assert trace.text == row["text"]
+        assert trace.prompt.text == prompt
+        assert list(trace.prompt.ids) == with_tiny.model.tokenizer.encode(prompt)
+        assert [trace.steps[0].notes[f"z{k + 1}"] for k in range(dimensions)] == point.tolist()
+        assert "".join(trace.pieces[step.token_id] for step in trace.steps) == trace.text
+        bits = sum(step.surprisal for step in trace.steps) / math.log(2)
+        assert bits == pytest.approx(row["bits"], abs=0.02)
+        assert trace.model.id == f"latent/tiny/ariel-{dimensions}"
+
+
 def test_a_model_that_is_not_loaded_or_not_offered_is_said(desk, with_tiny, tmp_path) -> None:
     with pytest.raises(ModelUnavailable, match="not offered"):
         ask(desk, "trip", text="a", language="smollm2-135m", dimensions=2)
     with pytest.raises(NotCapable, match="no space"):
-        ask(desk, "trip", text="a", language="tiny", dimensions=16)
+        ask(desk, "trip", text="a", language="tiny", space="vae")
+    with pytest.raises(InvalidParams, match="At most 100"):
+        ask(desk, "patches", language="tiny", columns=20, rows=20)
     with pytest.raises(InvalidParams, match="300"):
         ask(desk, "sample", how="uniform", count=301, seed=1, language="tiny")
     ask(desk, "sample", how="uniform", count=1, seed=1, language="tiny")
-    with pytest.raises(NotCapable, match="table only"):
-        save_sample(desk.sample("tab"), tmp_path, "jsonl")
     assert save_sample(desk.sample("tab"), tmp_path, "csv").stat().st_size > 0
     with_tiny.here = False
     with pytest.raises(NotCapable, match="not loaded"):
