@@ -223,7 +223,8 @@ class Choices:
             if isinstance(value, float) and isinstance(said, (int, float)):
                 numbers = [float(n) for n in near if isinstance(n, (int, float))]
                 # What steers over many steps adds up their differences.
-                bound = 20 * self._nats * (1 + abs(value)) + _spread(numbers, value)
+                steps = min(20, 2 * (step.index + 1))
+                bound = steps * self._nats * (1 + abs(value)) + _spread(numbers, value)
                 if abs(said - value) <= bound:
                     continue
                 return self._off(step, f"tokens.notes.{name}", f"{said}", f"{value}", bound)

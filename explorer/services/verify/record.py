@@ -19,6 +19,7 @@ from explorer.services.generation import make_prompt
 from explorer.services.scoring import is_scored, windows_of
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 
+TEMPLATES = ("raw", "chat", "none")
 _INTERRUPTED = (StopReason.CANCELLED, StopReason.DEADLINE)
 
 
@@ -59,6 +60,9 @@ def check_model(trace: Trace, model: ModelHandle, found: Findings) -> None:
     found.checked.append("model and tokenizer")
     if trace.prompt.template == "none":
         return
+    if trace.prompt.template not in TEMPLATES:
+        said = repr(trace.prompt.template[:60])
+        raise Failed(Mismatch("prompt.template", said, " or ".join(TEMPLATES)))
     try:
         wanted = make_prompt(model, trace.prompt.text, chat=trace.prompt.template == "chat").ids
     except ExplorerError as error:

@@ -214,6 +214,7 @@ TAMPERINGS = [
     ("prompt text", set_at("prompt.text", "abe"), "prompt.ids"),
     ("prompt ids", set_at("prompt.ids.0", 9), "prompt.ids"),
     ("template", set_at("prompt.template", "chat"), "prompt.ids"),
+    ("template that is none", set_at("prompt.template", "rawx"), "prompt.template"),
     ("prompt without text", lambda d: (set_at("prompt.template", "none")(d),
      set_at("prompt.ids.2", 9)(d)), "tokens."),
     ("stop reason", set_at("stop_reason", "eos"), "stop_reason"),
@@ -263,6 +264,12 @@ SEARCH_TAMPERINGS = [
     ("figure of a row", set_at("hypotheses.2.tokens.surprisal.3", lambda x: x + 0.01),
      "hypotheses.2.tokens.surprisal"),
     ("score of a token", set_at("tokens.scores.4", lambda x: x + 0.1), "tokens.scores"),
+    ("support of a search", set_at("tokens.support_size.4", lambda n: n + 1), "support_size"),
+    ("sampling law of a search", set_at("tokens.top_sampling_logprobs.4.0", lambda x: x + 0.01),
+     "tokens.top_sampling_logprobs"),
+    ("sampling law of a row", set_at("hypotheses.2.tokens.top_sampling_logprobs.3.0",
+     lambda x: -0.5 if x is None else None),
+     "hypotheses.2.tokens.top_sampling_logprobs"),
     ("parent", set_at("tokens.parent_rows.4", lambda x: x + 1), "tokens.parent_rows"),
     ("width", lambda d: (set_at("decoder", "beam:width=2,length_penalty=1")(d), set_at(
         "noise.lane", "beam:width=2,length_penalty=1")(d)), ""),
@@ -284,6 +291,17 @@ def test_tampering_with_a_search_is_found(tmp_path, model, traces, edit, field) 
     (found,) = verify_file(path, model)
     assert found.mismatch is not None
     assert field in found.mismatch.field
+
+
+def test_what_steers_is_known_well_at_the_first_token(tmp_path, model) -> None:
+    (trace,) = generate(model, "abc", ["mirostat"], max_new_tokens=8, seed=4)
+    data = json.loads(trace_to_json(trace))
+    data["tokens"]["notes"][0]["mu_bits"] += 0.01
+    path = tmp_path / "steered.jsonl"
+    path.write_text(json.dumps(data) + "\n")
+    (found,) = verify_file(path, model)
+    assert found.mismatch is not None
+    assert found.mismatch.field == "tokens.notes.mu_bits"
 
 
 def test_the_wrong_model_is_found(traces) -> None:
