@@ -312,10 +312,20 @@ class OneModel:
 
     def __init__(self, model) -> None:
         self.model = model
+        self.lent = {}
 
     def allow(self, name: str) -> None:
         if name == "secret":
             raise NotCapable("The model secret is not offered.", "Choose another.")
+
+    def lend(self, name: str, handle) -> None:
+        self.lent[name] = handle
+
+    def take_back(self, name: str) -> None:
+        self.lent.pop(name, None)
+
+    def lends(self, name: str) -> bool:
+        return name in self.lent
 
     def get(self, name: str):
         return self.model

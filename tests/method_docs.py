@@ -74,6 +74,7 @@ NO_PICTURE: Mapping[str, str] = {
     "grammar": "what it cuts is decided by the grammar and the text so far.",
     "classifier_free_guidance": "it needs the law of a second context beside this one.",
     "contrastive_decoding": "it needs the law of a second context beside this one.",
+    "mixture": "it needs the law of a second context beside this one.",
     "product_of_experts": "it needs the law of a second context beside this one.",
     "contrastive_exploration": "it needs the law of a second context beside this one.",
     "product_smc": "it needs the law of a second context beside this one.",

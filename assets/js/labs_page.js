@@ -182,18 +182,36 @@ class LabsPage {
       const found = await this.bridge.ask({ ask: "traces", name }, true);
       if (found && !found.error) stages.set(name, found.ndjson);
     }
-    const drawStage = (result) => (stages.has(result.name) ? this.stageOf(stages.get(result.name)) : null);
-    this.out.replaceChildren(...resultParts(run, { drawStage }));
+    const drawStage = (result) => (stages.has(result.name) ? this.stageOf(stages.get(result.name), result.name) : null);
+    this.out.replaceChildren(...run.tuned.map((model) => this.tuned(model)), ...resultParts(run, { drawStage }));
     for (const stage of this.stages) stage.flush();
   }
 
-  stageOf(ndjson) {
+  stageOf(ndjson, name) {
     const root = make("div", {});
     const stage = new Stage(root, { catalog: this.config.catalog, readOnly: true, chart: false, value: ndjson });
     stage.update(ndjson);
     this.stages.push(stage);
     const open = make("button", { class: "gx-button", type: "button", text: "Open on Traces", onclick: () => window.Explorer.takeRunFrom("labs") });
-    return make("div", {}, make("div", { class: "gx-row" }, open), root);
+    const again = make("button", { class: "gx-button", type: "button", text: "Run in Compare", title: "Fills the form of Compare with this prompt, these methods and this seed", onclick: () => this.compare({ name }) });
+    return make("div", {}, make("div", { class: "gx-row" }, again, open), root);
+  }
+
+  /** A model that the run tuned: it can be run beside the one it was made of. */
+  tuned({ id, about }) {
+    const beside = make("button", { class: "gx-button", type: "button", text: "Compare before and after", title: "Fills the form of Compare with lanes of both models", onclick: () => this.compare({ tuned: id }) });
+    return make("div", { class: "gx-row" }, make("span", { text: `${id}: a copy of the model that was ${about}. It is kept until you close this page.` }), beside);
+  }
+
+  async compare(what) {
+    const found = await this.bridge.ask({ ask: "compare", ...what });
+    if (!found) return;
+    if (found.error) {
+      showProblem(this.say, found.error);
+      return;
+    }
+    window.Explorer.goTo("compare");
+    window.Explorer.share.fill(found, "The form is filled in from a lab: press Run to see it.");
   }
 
   async showCode() {

@@ -120,12 +120,17 @@ class Share {
     }
     const found = await this.ask({ ask: "open", link: hash.slice(LINK_MARK.length) });
     if (!found) return;
-    this.state = { ...found.state, offered: found.offered };
-    window.Explorer.setSpecs(found.state.lanes);
-    if (found.state.view.colour) window.Explorer.stage.setColour(String(found.state.view.colour));
-    press("gx-restore");
     const named = found.offered || !found.state.model ? "" : ` It names the model ${found.state.model}, which is not loaded by a link: choose it above if you trust it.`;
-    this.show(make("p", { text: `The form is filled in from a link: press Run to see it.${named}` }));
+    this.fill(found, `The form is filled in from a link: press Run to see it.${named}`);
+  }
+
+  /** Fills the form. @param {{state: object, offered: boolean}} found @param {string} said */
+  fill({ state, offered }, said) {
+    this.state = { ...state, offered };
+    window.Explorer.setSpecs(state.lanes);
+    if (state.view.colour) window.Explorer.stage.setColour(String(state.view.colour));
+    press("gx-restore");
+    this.show(make("p", { text: said }));
   }
 
   /** Values of the form's fields, in the order of `ui/share.py`. */

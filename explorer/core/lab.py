@@ -101,9 +101,22 @@ class Progress:
     fraction: float | None = None
 
 
-Update = Progress | Result | Claim
-"""What a lab yields: how far it is, what it shows, and its claims. A result of a name that was
-yielded before takes its place, so that a picture can grow."""
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A model that a lab made of another: on the page it can be run until the visit ends.
+
+    Attributes:
+        model: it; its id is that of the first with what became of it.
+        about: what was done to it, as the end of "a copy of the model that was …".
+    """
+
+    model: ModelHandle
+    about: str
+
+
+Update = Progress | Result | Claim | Tuned
+"""What a lab yields: how far it is, what it shows, its claims, and models that it made. A result
+of a name that was yielded before takes its place, so that a picture can grow."""
 
 
 class LabStopped(Exception):  # no error: a visitor pressed Stop

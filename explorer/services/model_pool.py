@@ -24,6 +24,9 @@ LOG = logging.getLogger("explorer")
 FAILURES_KEPT = 20
 """Failed loads that are remembered, so that a page can say what was wrong with a name."""
 
+MOST_LENT = 4
+"""Lent models in memory over all visitors; one of 135 million parameters takes 540 MB."""
+
 State = Literal["absent", "loading", "ready", "failed"]
 
 
@@ -59,6 +62,7 @@ class _Slot:
     handle: ModelHandle | None = None
     failure: ExplorerError | None = None
     pinned: bool = False
+    listed: bool = True
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -100,7 +104,7 @@ class ModelPool:
     def names(self) -> list[str]:
         """Names to offer: those given to `add`, then those that can be loaded."""
         with self._guard:
-            added = [name for name, slot in self._slots.items() if slot.pinned]
+            added = [n for n, slot in self._slots.items() if slot.pinned and slot.listed]
         offered = offered_names() if self._names is None else self._names
         return list(dict.fromkeys([*added, *offered]))
 
@@ -111,6 +115,31 @@ class ModelPool:
         slot.done.set()
         with self._guard:
             self._slots[name] = slot
+
+    def lend(self, name: str, handle: ModelHandle) -> None:
+        """Have a model under a name that is not offered; of several the latest few are kept.
+
+        Args:
+            name: one that nobody guesses: whoever knows it can run the model.
+            handle: it.
+        """
+        self.add(name, handle)
+        with self._guard:
+            self._slots[name].listed = False
+            lent = [n for n, slot in self._slots.items() if not slot.listed]
+            for old in lent[: max(0, len(lent) - MOST_LENT)]:
+                del self._slots[old]
+
+    def take_back(self, name: str) -> None:
+        """A lent model is wanted no more; runs that hold it go on."""
+        with self._guard:
+            if not self._slots.get(name, _Slot()).listed:
+                del self._slots[name]
+
+    def lends(self, name: str) -> bool:
+        """Whether a name is a lent model's."""
+        with self._guard:
+            return not self._slots.get(name, _Slot()).listed
 
     def status(self, name: str) -> ModelStatus:
         """How far a model is; never waits for a load."""

@@ -37,12 +37,24 @@ class OfferedModels:
             ModelUnavailable: for another.
         """
         allowed = self._settings.allowed_models
-        if allowed is not None and name not in allowed:
+        if allowed is not None and name not in allowed and not self.pool.lends(name):
             raise ModelUnavailable(
                 f"The model '{name}' is not offered here.",
                 f"Choose one of: {', '.join(allowed)}. Whoever runs this page lists others in"
                 " EXPLORER_MODELS.",
             )
+
+    def lend(self, name: str, handle: ModelHandle) -> None:
+        """Have a model that a visit made; see `ModelPool.lend`."""
+        self.pool.lend(name, handle)
+
+    def take_back(self, name: str) -> None:
+        """The visit is over."""
+        self.pool.take_back(name)
+
+    def lends(self, name: str) -> bool:
+        """Whether a name is a lent model's."""
+        return self.pool.lends(name)
 
     def stand_in(self, name: str) -> str | None:
         """The model to take where one cannot be had; None where only that one will do."""

@@ -82,7 +82,11 @@ def _weight(source: nn.Module, name: str) -> Tensor:
 
 
 def tune(
-    model: PreTrainedModel, texts: Sequence[Sequence[int]], recipe: Recipe, seed: int
+    model: PreTrainedModel,
+    texts: Sequence[Sequence[int]],
+    recipe: Recipe,
+    seed: int,
+    begins: Sequence[int] | None = None,
 ) -> Iterator[Step]:
     """Train a model in place, a step an item; whoever stops asking stops the training.
 
@@ -91,11 +95,16 @@ def tune(
         texts: ids; the first of each is only read. At least one text of two tokens.
         recipe: how.
         seed: order of the texts, drawn anew in every epoch.
+        begins: one a text: the place of the first token that is learnt, those before are only
+            read; None learns all but the first of each.
 
     Raises:
         InvalidParams: for no text to learn from.
     """
-    rows = [list(text) for text in texts if len(text) > 1]
+    firsts = [1] * len(texts) if begins is None else [max(1, begin) for begin in begins]
+    rows = [
+        (list(text), first) for text, first in zip(texts, firsts, strict=True) if len(text) > first
+    ]
     if not rows:
         raise InvalidParams("There is no text to learn from.", "Give one of two tokens at least.")
     optimiser = torch.optim.AdamW(
@@ -107,7 +116,8 @@ def tune(
     for epoch in range(recipe.epochs):
         order = torch.randperm(len(rows), generator=draw).tolist()
         for k in range(steps):
-            loss = mean_loss(model, [rows[i] for i in order[k * recipe.batch :][: recipe.batch]])
+            group = [rows[i] for i in order[k * recipe.batch :][: recipe.batch]]
+            loss = mean_loss(model, [row for row, _ in group], [first for _, first in group])
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -116,11 +126,22 @@ def tune(
     model.train(False)
 
 
-def mean_loss(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> Tensor:
-    """Mean surprisal, nats, of all tokens of some texts but their first ones."""
+def mean_loss(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], begins: Sequence[int] | None = None
+) -> Tensor:
+    """Mean surprisal, nats, of all tokens of some texts but their first ones.
+
+    Args:
+        model: whose.
+        rows: ids; at least one text.
+        begins: one a text, at least 1: the place of the first token that counts.
+    """
     longest = max(map(len, rows))
     filled = [[*row, *[0] * (longest - len(row))] for row in rows]
-    targets = [[*row[1:], *[_IGNORED] * (longest - len(row))] for row in rows]
+    targets = [
+        [*[_IGNORED] * (first - 1), *row[first:], *[_IGNORED] * (longest - len(row))]
+        for row, first in zip(rows, begins or [1] * len(rows), strict=True)
+    ]
     # What is filled up stands at the right, where no token before it can see it.
     logits = model(input_ids=torch.tensor(filled, device=model.device)).logits[:, :-1]
     wanted = torch.tensor(targets, device=logits.device)

@@ -66,6 +66,16 @@ def test_a_product_multiplies_probabilities() -> None:
     assert found == ids
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_a_mixture_is_the_mean_of_probabilities(weight: float) -> None:
+    found = run(f'mixture:model="b",weight={weight}+greedy', second_models={"b": handle(1)})
+    ids: list[int] = []
+    while len(ids) < len(found):
+        first, second = whole_law(0, PROMPT + ids).exp(), whole_law(1, PROMPT + ids).exp()
+        ids.append(int(((1 - weight) * first + weight * second).argmax()))
+    assert found == ids
+
+
 def test_two_lanes_with_the_same_second_context_share_its_forwards() -> None:
     model = handle(0)
     calls = []

@@ -11,7 +11,7 @@ from pydantic import Field
 from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
 from explorer.core.intervals import Figure, pooled
-from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
+from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Tuned, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
 from explorer.core.results import Axis, Cell, Line, Scalar, Series, Table, Traces
@@ -73,6 +73,7 @@ def run(ctx: LabContext, params: BestOfNParams) -> Iterator[Update]:
         (Line("solutions", steps, losses),),
     )  # fmt: skip
     handle = HFModel.from_parts(model, tokenizer, id=f"{ctx.model.info.id}-sums")
+    yield Tuned(handle, "taught to add")
     answered: list[tuple[Problem, list[Sample]]] = []
     for number, problem in enumerate(asked):
         yield Progress(f"problem {number + 1} of {len(asked)}", 0.6 + 0.4 * number / len(asked))

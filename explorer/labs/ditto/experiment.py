@@ -18,7 +18,7 @@ from explorer.analyzers.repetition import rep_n
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
 from explorer.core.intervals import Figure, Z, pooled
-from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
+from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Tuned, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
 from explorer.core.repeated_copies import Unit, read_copies
@@ -103,6 +103,7 @@ def run(ctx: LabContext, params: DittoParams) -> Iterator[Update]:
     yield from _trained(ctx, params, model, learnt)
     yield Progress("after", 0.9)
     tuned = HFModel.from_parts(model, ctx.model.tokenizer, id=f"{ctx.model.info.id}-ditto")
+    yield Tuned(tuned, "trained not to feed its own repetitions")
     after = _measured(ctx, tuned, model, held_out)
     yield _reinforcement({"before": before.copies, "after": after.copies})
     for name, handle in (("before", ctx.model), ("after", tuned)):

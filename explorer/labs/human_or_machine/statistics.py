@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.analyzers.profile import surprise
+from explorer.core.calibration import auroc
 from explorer.core.types import TokenStep
 
 
@@ -36,10 +37,7 @@ def auc(low: Sequence[float], high: Sequence[float]) -> float:
     >>> auc([0.1, 0.2], [0.2, 0.9])
     0.875
     """
-    if not low or not high:
-        return math.nan
-    pairs = np.sign(np.subtract.outer(np.asarray(high), np.asarray(low)))
-    return float((pairs + 1).mean() / 2)
+    return auroc([*low, *high], [0] * len(low) + [1] * len(high))
 
 
 @dataclass(frozen=True, slots=True)

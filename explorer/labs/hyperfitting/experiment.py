@@ -13,7 +13,7 @@ from explorer.analyzers.repetition import rep_n
 from explorer.core.distribution import entropy as entropy_of
 from explorer.core.distribution import log_normalise
 from explorer.core.handle import ModelHandle
-from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
+from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Tuned, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
 from explorer.core.results import Axis, Line, Scalar, Series, Table, Traces
@@ -87,6 +87,7 @@ def run(ctx: LabContext, params: HyperfittingParams) -> Iterator[Update]:
     shown = ctx.generate(opening, ["greedy"], max_new_tokens=_NEW)
     yield from _trained(ctx, params, model, learnt, held_out)
     tuned = HFModel.from_parts(model, ctx.model.tokenizer, id=f"{ctx.model.info.id}-hyperfitted")
+    yield Tuned(tuned, "trained on a few texts until it knew them by heart")
     yield Progress("after", 0.9)
     after = _measured(ctx, tuned, model, learnt, held_out)
     blocked = _greedy(ctx, tuned, held_out, CitationBlocker(learnt).forbidden)

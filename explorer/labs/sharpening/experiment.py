@@ -14,7 +14,7 @@ from torch import Tensor
 from explorer.core.detokenize import text_of
 from explorer.core.distribution import log_normalise
 from explorer.core.intervals import mean_of
-from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
+from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Tuned, Update
 from explorer.core.models import HFModel
 from explorer.core.params import Params
 from explorer.core.results import Axis, Line, Points, Scalar, Series, Table, Traces
@@ -216,6 +216,7 @@ def _trained(
         (Line("best answers", steps, values),),
     )
     tuned = HFModel.from_parts(model, ctx.model.tokenizer, id=f"{ctx.model.info.id}-sharpened")
+    yield Tuned(tuned, "trained on its own best answers")
     yield from _judged(ctx, params, openings, tuned)
     after = ctx.generate(openings[0], ["greedy"], max_new_tokens=params.tokens, model=tuned)
     yield Traces("Greedy, before", before, ("before",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from explorer.services import checks
 from explorer.services.asked import typed, whole
 from explorer.services.jobs import Job, place
 from explorer.services.labs.catalog_view import lab_json, method_code
+from explorer.services.labs.in_compare import of_traces, of_tuned
 from explorer.services.labs.parameters import checked
 from explorer.services.labs.running import LabRun, open_lab, run_lab
 from explorer.services.labs.times import LabTimes
+from explorer.services.permalink import as_data
 from explorer.services.replay import MAX_LANES, replay
 from explorer.services.tab_store import TabStore
 
@@ -34,6 +37,15 @@ class Models(Protocol):
     def get(self, name: str) -> ModelHandle:
         """The model, loaded if need be; refuses one that is not offered here."""
 
+    def lend(self, name: str, handle: ModelHandle) -> None:
+        """Have a model that a visit made, under a name that nobody guesses."""
+
+    def take_back(self, name: str) -> None:
+        """The visit is over."""
+
+    def lends(self, name: str) -> bool:
+        """Whether a name is such a model's."""
+
 
 @dataclass
 class Tab:
@@ -42,17 +54,31 @@ class Tab:
     Attributes:
         run: the latest, once its model is there.
         job: under which it goes.
+        model: the name by which the model of the run was asked for.
+        lent: names of the models that its runs tuned, by the ids that traces have.
+        gone: the tab was closed.
         lock: held while the rest changes.
     """
 
     run: LabRun | None = None
     job: Job | None = None
+    model: str = ""
+    lent: dict[str, str] = field(default_factory=dict)
+    gone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def end_work(self) -> None:
         """Whatever is under way ends within a token."""
         if self.job is not None:
             self.job.cancel.set()
+
+    def end_visit(self, take_back: Callable[[str], None]) -> None:
+        """The tab was closed: its work ends, and its models are wanted no more."""
+        self.end_work()
+        with self.lock:
+            self.gone = True
+            for name in self.lent.values():
+                take_back(name)
 
 
 class LabDesk:
@@ -68,7 +94,7 @@ class LabDesk:
         self, models: Models, places: threading.BoundedSemaphore, cache: Path | None = None
     ) -> None:
         self._models, self._places, self._times = models, places, LabTimes(cache)
-        self._tabs = TabStore(lambda _session: Tab(), Tab.end_work)
+        self._tabs = TabStore(lambda _session: Tab(), lambda tab: tab.end_visit(models.take_back))
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question (docs/wire.md, "Labs").
@@ -135,13 +161,14 @@ class LabDesk:
                     load=self._models.get,
                     on_update=lambda r: job.report(r.said or "begun", r.fraction),
                 )
+            self._lend(tab, run)
             if not run.stopped and run.params == info.params():
                 self._times.keep(info, name, run.seconds)
 
         with tab.lock:
             if tab.job is not None and not tab.job.done:
                 raise NotCapable("A lab is under way.", "Wait for it, or stop it.")
-            tab.run = None
+            tab.run, tab.model = None, name
             tab.job = Job(info.title).start(work)
             return {**tab.job.as_data(), "done": False}
 
@@ -160,22 +187,52 @@ class LabDesk:
         answer = {**told, "shown": len(names)}
         # Results are told as they come and once more at the end: pictures may have grown.
         if told["done"] or asked.get("shown") != len(names):
-            answer["run"] = run.as_data()
+            tuned = [{"id": i, "about": run.tuned[i].about} for i in tab.lent if i in run.tuned]
+            answer["run"] = run.as_data() | {"tuned": tuned}
         return answer
 
+    def _lend(self, tab: Tab, run: LabRun) -> None:
+        """Have what a run tuned, in place of what the lab tuned before."""
+        with tab.lock:
+            for id, tuned in run.tuned.items():
+                old = tab.lent.pop(id, None)
+                if old is not None:
+                    self._models.take_back(old)
+                if not tab.gone:
+                    tab.lent[id] = f"{id}-{secrets.token_hex(4)}"
+                    self._models.lend(tab.lent[id], tuned.model)
+
     def _traces(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
-        result = tab.run.results.get(typed(asked, "name")) if tab.run else None
-        if not isinstance(result, Traces) or not result.traces:
-            raise NotCapable("This run shows no such continuation.", "Run the lab again.")
-        first = result.traces[0]
-        mates = [
-            (trace, name)
-            for trace, name in zip_longest(result.traces, result.names, fillvalue="")
-            if isinstance(trace, Trace)
-            and trace.prompt.ids == first.prompt.ids
-            and trace.model == first.model
-        ][:MAX_LANES]
+        mates = _mates(tab, typed(asked, "name"))
         return {"ndjson": replay([t for t, _ in mates], [name for _, name in mates]).ndjson}
+
+    def _compare(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """A set-up of the Compare page, from what a run shows or from a model that it tuned."""
+        if "name" in asked:
+            shown = [trace for trace, _ in _mates(tab, typed(asked, "name"))]
+            together = [trace for trace in shown if trace.seed == shown[0].seed]
+            state = of_traces(together, tab.model, tab.lent)
+        else:
+            name = tab.lent.get(typed(asked, "tuned"))
+            if name is None or not self._models.lends(name):
+                raise NotCapable("This model is not kept any more.", "Run the lab again.")
+            state = of_tuned(name, tab.model, tab.run.traces if tab.run else ())
+        return {"state": as_data(state), "offered": True}
+
+
+def _mates(tab: Tab, name: str) -> list[tuple[Trace, str]]:
+    """The continuations of a result that can stand beside each other, with their names."""
+    result = tab.run.results.get(name) if tab.run else None
+    if not isinstance(result, Traces) or not result.traces:
+        raise NotCapable("This run shows no such continuation.", "Run the lab again.")
+    first = result.traces[0]
+    return [
+        (trace, title)
+        for trace, title in zip_longest(result.traces, result.names, fillvalue="")
+        if isinstance(trace, Trace)
+        and trace.prompt.ids == first.prompt.ids
+        and trace.model == first.model
+    ][:MAX_LANES]
 
 
 _ANSWERS: dict[str, Callable[[LabDesk, Tab, Mapping[str, Any]], dict[str, Any]]] = {
@@ -184,4 +241,5 @@ _ANSWERS: dict[str, Callable[[LabDesk, Tab, Mapping[str, Any]], dict[str, Any]]]
     "run": LabDesk._run,
     "job": LabDesk._job,
     "traces": LabDesk._traces,
+    "compare": LabDesk._compare,
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
-from explorer.core.lab import Claim, LabInfo, LabStopped, Progress
+from explorer.core.lab import Claim, LabInfo, LabStopped, Progress, Tuned
 from explorer.core.params import Params, parse_params
 from explorer.core.results import Result, Traces, as_data
 from explorer.core.types import ParamValue, Trace
@@ -33,6 +33,7 @@ class LabRun:
         model: whose runs.
         results: by name, in the order they first came.
         claims: by statement, the same.
+        tuned: models that it made, by their ids.
         said: how far it is, in words.
         fraction: how far it is; None where that is unknown.
         seconds: since it began.
@@ -46,6 +47,7 @@ class LabRun:
     model: ModelHandle
     results: dict[str, Result] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
+    tuned: dict[str, Tuned] = field(default_factory=dict)
     said: str = ""
     fraction: float | None = None
     seconds: float = 0.0
@@ -142,6 +144,8 @@ def run_lab(
                 run.said, run.fraction = update.said, update.fraction
             elif isinstance(update, Claim):
                 run.claims[update.statement] = update
+            elif isinstance(update, Tuned):
+                run.tuned[update.model.info.id] = update
             else:
                 run.results[update.name] = update
             on_update(run)

@@ -15,6 +15,8 @@ from model_folders import write_model
 from explorer.core.errors import ExplorerError, ModelUnavailable
 from explorer.services import loading, model_pool
 from explorer.services.model_pool import ModelPool, ModelStatus, summarise
+from explorer.services.offered import OfferedModels
+from explorer.services.settings import Settings
 
 
 def _model(name):
@@ -281,3 +283,43 @@ def test_the_summary_is_one_line():
         assert summarise(_model("toy").info).endswith(" · 1 core")
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_lent_model_is_had_by_its_name_is_not_offered_and_is_taken_back():
+    pool = ModelPool(limit=1, load=Loader(), names=["a"])
+    lent = _model("secret-1")
+    pool.lend("secret-1", lent)
+    assert pool.lends("secret-1")
+    assert not pool.lends("a")
+    assert pool.names() == ["a"]
+    assert pool.get("secret-1") is lent
+    pool.get("a")  # whatever is loaded, a lent model makes no room
+    assert pool.ready("secret-1") is lent
+    pool.take_back("secret-1")
+    pool.take_back("a")  # no lent model: it stays
+    assert pool.ready("secret-1") is None
+    assert pool.ready("a") is not None
+
+
+def test_of_lent_models_the_latest_few_are_kept():
+    pool = ModelPool(load=Loader(), names=[])
+    for number in range(model_pool.MOST_LENT + 2):
+        pool.lend(f"m{number}", _model(f"m{number}"))
+    assert [pool.lends(f"m{n}") for n in range(model_pool.MOST_LENT + 2)] == [
+        False,
+        False,
+        *[True] * model_pool.MOST_LENT,
+    ]
+
+
+def test_a_lent_model_may_be_asked_for_where_others_may_not():
+    pool = ModelPool(load=Loader(), names=[])
+    offered = OfferedModels(Settings(models=("tiny",)), pool)
+    with pytest.raises(ModelUnavailable, match="not offered"):
+        offered.allow("tuned")
+    offered.lend("tuned", _model("tuned"))
+    offered.allow("tuned")
+    assert "tuned" not in offered.names()
+    offered.take_back("tuned")
+    with pytest.raises(ModelUnavailable, match="not offered"):
+        offered.allow("tuned")

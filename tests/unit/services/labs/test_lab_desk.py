@@ -7,8 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from fakes import OneModel
 
 from explorer.core.errors import ExplorerError, InvalidParams, NotCapable, UnknownName
+from explorer.services.generation import Run, RunOptions
 from explorer.services.labs.desk import LabDesk
 from explorer.services.loading import load_model
 
@@ -16,9 +18,9 @@ SMALL = {"openings": 2, "draws": 2, "tokens": 16}
 SLOW_S = 60.0
 
 
-class Models:
+class Models(OneModel):
     def __init__(self) -> None:
-        self.model = load_model("tiny")
+        super().__init__(load_model("tiny"))
 
     def allow(self, name: str) -> None:
         if name != "tiny":
@@ -117,3 +119,47 @@ def test_a_lab_that_fails_says_why_and_the_page_goes_on(desk: LabDesk, models) -
     with pytest.raises(ExplorerError, match="nowhere is not offered"):
         ended(desk, job)
     assert ended(desk, begin(desk)["job"])["run"]["claims"]
+
+
+SHARPENING = {"openings": 2, "n": 2, "rounds": 64, "tokens": 8, "epochs": 1}
+
+
+def test_a_tuned_model_runs_in_compare_until_the_visit_ends(desk: LabDesk, models) -> None:
+    found = ended(desk, begin(desk, lab="sharpening", params=SHARPENING)["job"])
+    assert found["run"]["tuned"] == [
+        {"id": "tiny-sharpened", "about": "trained on its own best answers"}
+    ]
+    (name,) = models.lent
+    assert name.startswith("tiny-sharpened-")
+    told = desk.answer("tab", {"ask": "compare", "tuned": "tiny-sharpened"})
+    lanes = told["state"]["lanes"]
+    assert lanes[:2] == ["greedy", f'mixture:model="{name}",weight=1+greedy']
+    assert told["state"]["model"] == "tiny"
+    # its continuations too, by the same means
+    (lane,) = desk.answer("tab", {"ask": "compare", "name": "Greedy, sharpened"})["state"]["lanes"]
+    assert lane == lanes[1]
+    with pytest.raises(NotCapable, match="not kept"):
+        desk.answer("other tab", {"ask": "compare", "tuned": "tiny-sharpened"})
+    desk.forget("tab")
+    assert not models.lent
+
+
+def test_a_second_run_takes_the_place_of_what_the_first_tuned(desk: LabDesk, models) -> None:
+    for _ in range(2):
+        ended(desk, begin(desk, lab="sharpening", params=SHARPENING)["job"])
+    assert len(models.lent) == 1
+    desk.forget("tab")
+
+
+def test_continuations_are_made_again_by_compare(desk: LabDesk, models) -> None:
+    ended(desk, begin(desk)["job"])
+    state = desk.answer("tab", {"ask": "compare", "name": "Four ways to go on"})["state"]
+    shown = desk.traces("tab")
+    run = Run(
+        models.model,
+        state["prompt"],
+        state["lanes"],
+        RunOptions(max_new_tokens=state["max_new_tokens"], seed=int(state["seed"])),
+    )
+    list(run.columns())
+    assert [t.token_ids for t in run.traces()] == [t.token_ids for t in shown]
