@@ -41,6 +41,7 @@ class Laws:
         ranks = torch.stack(
             [(self.logprobs > own + d).sum(dim=1) for d in (reach, 0.0, -reach)], dim=1
         )
+        ranks[:, 2] -= (own[:, 0] > -math.inf).long()  # a token is not likelier than itself
         self._own, self._ranks = own[:, 0].tolist(), ranks.tolist()
         self._mean, self._variance = mean.tolist(), variance.tolist()
         most = max((len(s.top) for s in steps), default=1)
