@@ -78,7 +78,7 @@ class CellLayer {
     context.globalAlpha = 1;
   }
 
-  /** Words of the innermost box at a place, and whether they are a whole sentence. */
+  /** Words of the innermost box at a place, whether they are a whole sentence, and its share of the space. */
   at([x, y]) {
     if (!this.map) return null;
     const [mx0, my0, mx1, my1] = this.map.window;
@@ -94,7 +94,10 @@ class CellLayer {
       if (this.map.cells[place][3]) ended = true;
       else words.unshift(this.map.cells[place][0]);
     }
-    return { words: [...this.map.prefix_words, ...words], ended };
+    const [, , , , , , width, height] = this.map.cells[found];
+    const frame = this.map.box.width;
+    const share = width * (mx1 - mx0) * frame[0] * height * (my1 - my0) * frame[1];
+    return { words: [...this.map.prefix_words, ...words], ended, share };
   }
 }
 

@@ -420,7 +420,7 @@ class LatentPage {
   textAt(place) {
     if (this.isNested) {
       const found = this.cells.at(place);
-      return found ? `${found.words.join(this.joint)}${found.ended ? "" : " …"}` : "";
+      return found ? `${found.words.join(this.joint)}${found.ended ? "" : " …"} · ${formatPercent(found.share)} of the space` : "";
     }
     const row = this.patches.at(place);
     return row ? row.text || "(nothing)" : "";

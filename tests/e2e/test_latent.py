@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from e2e.server import serve
+from explorer.core.trace_io import read_traces
+from explorer.services.compare import Services
+from explorer.services.latent.tongues import TONGUES
+from explorer.services.loading import load_model
+from explorer.services.model_pool import ModelPool
+from explorer.services.settings import Settings
 
 OpenPage = Callable[..., Page]
 SLOW = 30_000
@@ -161,6 +169,71 @@ def test_a_trained_space_shows_patches_and_holes(latent: Page) -> None:
     expect(latent.locator(".gx-panel:visible .gx-shares")).to_contain_text("valid")
 
 
+def test_hovering_reads_and_says_how_large_a_box_is(latent: Page) -> None:
+    box = latent.locator(".gx-map").bounding_box()
+    assert box is not None
+    latent.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"])
+    card = latent.locator(".gx-map-card")
+    expect(card).to_have_text(re.compile(r"^is it .*%\sof the space$"))
+    assert float(re.findall(r"([\d.]+)%", card.inner_text())[0]) < 50
+
+
+@pytest.mark.parametrize(
+    ("colour", "words"),
+    [
+        ("valid", "not valid"),
+        ("novel", "trained on"),
+        ("words", "20 words or more"),
+        ("bits", "80 bits or more"),
+        ("kind", "question"),
+    ],
+)
+def test_colours_say_what_they_mean(latent: Page, colour: str, words: str) -> None:
+    choose(latent, "colour", colour)
+    expect(latent.locator(".gx-map-legend")).to_contain_text(words)
+
+
+def test_a_sample_is_saved_as_traces(latent: Page, tmp_path: Path) -> None:
+    sample(latent, 12)
+    with latent.expect_download(timeout=SLOW) as download:
+        latent.get_by_role("button", name="traces, JSONL").last.click()
+    path = tmp_path / "sample.jsonl"
+    download.value.save_as(path)
+    traces = list(read_traces(path))
+    assert len(traces) == 12
+    assert {*traces[0].steps[0].notes} == {"z1", "z2"}
+
+
+def test_a_plane_goes_through_three_sentences(latent: Page) -> None:
+    choose(latent, "dimensions", "16")
+    choose(latent, "map", "through")
+    for name, text in zip(
+        "ABC", ["is it a red ball", "is it a cup", "where are the balls"], strict=True
+    ):
+        latent.get_by_label(name, exact=True).fill(text)
+    latent.get_by_role("button", name="Show the plane").click()
+    expect(where(latent)).to_contain_text("plane through the three sentences", timeout=SLOW)
+    expect(where(latent)).to_contain_text("on 5,184 points", timeout=SLOW)
+    latent.get_by_label("C", exact=True).fill("is it a wug")
+    latent.get_by_role("button", name="Show the plane").click()
+    expect(where(latent)).to_contain_text("Sentence 3", timeout=SLOW)
+
+
+@pytest.mark.timeout(400)
+def test_pca_is_shown_at_once_and_umap_when_it_is_made(latent: Page) -> None:
+    choose(latent, "space", "vae")
+    choose(latent, "dimensions", "16")
+    sample(latent, 120)
+    choose(latent, "map", "umap")
+    expect(where(latent)).to_contain_text("the map shows PCA meanwhile", timeout=SLOW)
+    bar = latent.get_by_role("progressbar", name="UMAP")
+    expect(bar).to_be_visible()
+    expect(where(latent)).to_contain_text("UMAP: near points stay near", timeout=240_000)
+    expect(bar).to_be_hidden()
+    latent.locator(".gx-panel:visible .gx-sentences > li").first.locator("button").click()
+    expect(said(latent)).to_be_visible(timeout=SLOW)
+
+
 def test_more_dimensions_are_seen_on_planes(latent: Page) -> None:
     choose(latent, "dimensions", "16")
     expect(where(latent)).to_contain_text("all others in the middle", timeout=SLOW)
@@ -171,6 +244,35 @@ def test_more_dimensions_are_seen_on_planes(latent: Page) -> None:
     latent.get_by_role("tab", name="Walk").click()
     latent.get_by_role("button", name="Walk", exact=True).click()
     expect(where(latent)).to_contain_text("through A, B", timeout=SLOW)
+
+
+@pytest.fixture
+def tiny_url(browser: Browser) -> Iterator[str]:
+    """The app with the shipped model, in memory."""
+    pool = ModelPool(names=["tiny"])
+    pool.add("tiny", load_model("tiny"))
+    yield from serve(Services(Settings(model="tiny"), pool))
+    TONGUES.models = None
+
+
+def test_a_model_has_a_map_of_boxes_and_planes_of_many_dimensions(
+    open_page: OpenPage, tiny_url: str, tmp_path: Path
+) -> None:
+    page = open_page(f"{tiny_url}#latent", wait=False)
+    expect(where(page)).to_contain_text("area is probability", timeout=SLOW)
+    choose(page, "language", "tiny")
+    expect(where(page)).to_contain_text("area is probability", timeout=SLOW)
+    choose(page, "dimensions", "16")
+    expect(where(page)).to_contain_text("or click to read one", timeout=SLOW)
+    click_map(page, 0.4, 0.6)
+    expect(page.locator(".gx-point")).to_contain_text("bits", timeout=SLOW)
+    sample(page, 20)
+    expect(where(page)).to_contain_text("(PCA)", timeout=SLOW)
+    with page.expect_download(timeout=SLOW) as download:
+        page.get_by_role("button", name="traces, JSONL").last.click()
+    path = tmp_path / "sample.jsonl"
+    download.value.save_as(path)
+    assert {trace.prompt.text for trace in read_traces(path)} == {"Once upon a time"}
 
 
 def test_the_page_holds_on_a_phone(open_page: OpenPage, url: str, shoot: Any) -> None:
