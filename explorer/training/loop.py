@@ -194,6 +194,14 @@ class Training:
         model = {k.removeprefix(_MODEL): v for k, v in saved.items() if k.startswith(_MODEL)}
         self.model.load_state_dict(model, strict=False)  # tied weights are stored once
         self._optimisers.load({k: v for k, v in saved.items() if not k.startswith(_MODEL)})
+        self._cut_curve()
+
+    def _cut_curve(self) -> None:
+        """Leave out what was run behind the checkpoint, which is run again."""
+        if self.curve.exists():
+            lines = self.curve.read_text("utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if (step := _step_of(line)) and step <= self.step]
+            self.curve.write_text("".join(kept), "utf-8")
 
     def _save(self) -> None:
         """Whole or not at all: written beside and moved into place."""
@@ -202,3 +210,11 @@ class Training:
         state = {**parameters, **self._optimisers.state(), "step": torch.tensor(self.step)}
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, draft)
         draft.replace(self.checkpoint)
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of the curve; 0 for one that was not written to its end."""
+    try:
+        return int(json.loads(line)["step"])
+    except ValueError:
+        return 0

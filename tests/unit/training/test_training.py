@@ -129,6 +129,15 @@ def test_training_learns_is_the_same_twice_and_goes_on_where_it_stopped(tmp_path
     assert losses[-1] < 0.7 * math.log(300)
 
 
+def test_what_was_run_behind_the_checkpoint_stands_in_the_curve_once(tmp_path: Path) -> None:
+    begun = trained(tmp_path, 40, stop=20)
+    with begun.curve.open("a") as file:  # killed before the next checkpoint, while it wrote
+        file.write('{"step": 30, "loss": 9.0, "tokens_per_s": 1}\n{"step": 40, "lo')
+    curve = trained(tmp_path, 40).curve.read_text().splitlines()
+    assert [json.loads(line)["step"] for line in curve] == [10, 20, 30, 40]
+    assert json.loads(curve[2])["loss"] != 9.0
+
+
 # Measure
 
 
