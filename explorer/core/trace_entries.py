@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from explorer.core.trace_schema import SCHEMA, ModelEntry, TermsEntry, TokensEntry, TraceEntry
+from explorer.core.trace_schema import (
+    SCHEMA,
+    BranchEntry,
+    ModelEntry,
+    TermsEntry,
+    TokensEntry,
+    TraceEntry,
+)
 from explorer.core.types import (
+    BranchPlace,
     Candidate,
     Hypothesis,
     Loop,
@@ -61,6 +69,8 @@ def _extras(trace: Trace) -> dict[str, object]:
         found["special"] = list(trace.special)
     if trace.partial:
         found["bytes"] = {str(token_id): data.hex() for token_id, data in trace.partial.items()}
+    if trace.branch is not None:
+        found["branch"] = {name: getattr(trace.branch, name) for name in BranchEntry.model_fields}
     return found
 
 
@@ -149,6 +159,7 @@ def from_entry(entry: TraceEntry) -> Trace:
         given=entry.given,
         special=tuple(entry.special),
         partial={token_id: bytes.fromhex(data) for token_id, data in entry.bytes_.items()},
+        branch=None if entry.branch is None else BranchPlace(**entry.branch.model_dump()),
     )
 
 

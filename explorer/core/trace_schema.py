@@ -106,6 +106,16 @@ class TermsEntry(_Strict):
     loop_min_tokens: Annotated[int, Field(strict=True, ge=2)] = 48
 
 
+class BranchEntry(_Strict):
+    """`branch`: the place of a trace in the tree it was saved from; nothing that can be proven."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    parent: Annotated[str, Field(min_length=1, max_length=64)] | None
+    at: Count
+    name: ShortText
+    note: Annotated[str, Field(max_length=65_536)]
+
+
 Ids = Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
 Counts = Annotated[list[Count], Field(max_length=MAX_TOKENS)]
 Numbers = Annotated[list[Number], Field(max_length=MAX_TOKENS)]
@@ -197,6 +207,7 @@ class TraceEntry(_Strict):
     given: Count = 0
     special: Ids = []
     bytes_: dict[TokenKey, Hex] = Field(alias="bytes", default={})
+    branch: BranchEntry | None = None
 
     @model_validator(mode="after")
     def _given_are_there(self) -> TraceEntry:

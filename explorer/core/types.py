@@ -229,6 +229,25 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchPlace:
+    """Where a trace stood in a tree of branches when it was saved.
+
+    Attributes:
+        id: its name in the tree.
+        parent: id of the branch it was forked from; None for one that was run from the prompt.
+        at: tokens it shares with its parent.
+        name: what a person called it.
+        note: what a person wrote on it.
+    """
+
+    id: str
+    parent: str | None = None
+    at: int = 0
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """The full record of one lane; all that is needed to show it again or to prove it.
 
@@ -253,6 +272,7 @@ class Trace:
         given: how many of the first tokens stood there before the decoder began (a fork).
         special: ids among `pieces` that are control marks and no part of the text.
         partial: exact bytes of those among `pieces` that are not whole characters.
+        branch: its place in the tree it was saved from; None where there was none.
     """
 
     lane: int
@@ -275,6 +295,7 @@ class Trace:
     given: int = 0
     special: tuple[int, ...] = ()
     partial: Mapping[int, bytes] = field(default_factory=dict)
+    branch: BranchPlace | None = None
 
     @property
     def token_ids(self) -> tuple[int, ...]:

@@ -5,15 +5,12 @@ A tree never changes: each edit gives a new one, and `History` remembers the one
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from explorer.core.errors import InvalidParams, TraceFormatError
-from explorer.core.trace_io import trace_from_json, trace_to_json
-from explorer.core.types import Trace
+from explorer.core.types import BranchPlace, Trace
 
-SCHEMA = "explorer.branches/1"
 MAX_BRANCHES = 1_000
 MAX_NAME = 200
 MAX_NOTE = 10_000
@@ -154,58 +151,47 @@ class Tree:
             for b in self.branches
         ]
 
-    def lines(self) -> Iterator[str]:
-        """The tree as JSON lines: a header, then a line a branch."""
-        yield json.dumps({"schema": SCHEMA, "made": self.made})
-        for b in self.branches:
-            head = {"id": b.id, "parent": b.parent, "at": b.at, "name": b.name, "note": b.note}
-            yield json.dumps({**head, "trace": trace_to_json(b.trace)}, ensure_ascii=False)
+    def traces(self) -> tuple[Trace, ...]:
+        """All branches as traces that say where they stood, for a file; `regrown` reads them."""
+        return tuple(
+            replace(b.trace, branch=BranchPlace(b.id, b.parent, b.at, b.name, b.note))
+            for b in self.branches
+        )
 
 
-def read_tree(lines: Iterable[str]) -> Tree:
-    """The tree of `Tree.lines`, checked as strictly as a trace file.
+def regrown(traces: Iterable[Trace], made: int = 0) -> Tree:
+    """A tree from the traces of a file.
+
+    Ids are given anew, so that files can be joined. A trace that names no parent, or one that
+    stands nowhere before it, was run from the prompt, as far as the file says.
+
+    Args:
+        traces: with their places, as `Tree.traces` gives them, or without.
+        made: ids that are used up.
 
     Raises:
-        TraceFormatError: naming the line and what is wrong with it.
+        TraceFormatError: for a trace that does not begin as its parent does, or a text too long.
     """
-    tree: Tree | None = None
-    for number, line in enumerate(lines, start=1):
-        where = f"line {number} of the tree"
+    tree, here = Tree(made=made), dict[str, str]()
+    for trace in traces:
+        place = trace.branch
+        plain = replace(trace, branch=None)
+        parent = here.get(place.parent) if place and place.parent else None
         try:
-            data = json.loads(line)
-            if tree is None:
-                if data["schema"] != SCHEMA or not isinstance(data["made"], int):
-                    raise ValueError(f"schema is {data['schema']!r}")
-                tree = Tree((), data["made"])
-                continue
-            if set(data) != {"id", "parent", "at", "name", "note", "trace"}:
-                raise ValueError(f"it has the fields {sorted(data)}")
-            tree = _joined(tree, data, where)
-        except (ValueError, KeyError, TypeError, RecursionError, InvalidParams) as error:
-            raise TraceFormatError(f"{where} is no branch: {error}.", "Save it again.") from None
-    return tree or Tree()
-
-
-def _joined(tree: Tree, data: dict[str, object], where: str) -> Tree:
-    name, note, parent, at = data["name"], data["note"], data["parent"], data["at"]
-    if not (isinstance(name, str) and isinstance(note, str) and isinstance(data["trace"], str)):
-        raise ValueError("a name, a note or a trace is no text")
-    trace = trace_from_json(data["trace"], where)
-    if parent is None:
-        grown = tree.with_roots([trace])
-    elif isinstance(parent, str) and isinstance(at, int):
-        grown = tree.with_forks(parent, at, [trace])
-    else:
-        raise ValueError("a parent is no id, or a point is no number")
-    if not isinstance(data["id"], str) or data["id"] in {b.id for b in tree.branches}:
-        raise ValueError(f"the id {data['id']!r} is none, or stands twice")
-    branch = replace(
-        grown.branches[-1],
-        id=data["id"],
-        name=_short("A name", name, MAX_NAME),
-        note=_short("A note", note, MAX_NOTE),
-    )
-    return Tree((*tree.branches, branch), tree.made)
+            if place is None or parent is None:
+                tree = tree.with_roots([plain])
+            else:
+                tree = tree.with_forks(parent, place.at, [plain])
+            if place is not None:
+                new = tree.branches[-1].id
+                here[place.id] = new
+                tree = tree.renamed(new, place.name or tree[new].name).annotated(new, place.note)
+        except InvalidParams as error:
+            name = "?" if place is None else place.id[:20]
+            raise TraceFormatError(
+                f"Branch {name!r} does not fit its tree: {error.message}", "Save it again."
+            ) from None
+    return tree
 
 
 @dataclass(slots=True)

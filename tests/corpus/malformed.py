@@ -159,6 +159,10 @@ VALUES: tuple[tuple[str, Any, str], ...] = (
     ("terms", {"max_new_tokens": 4, "patience": 1}, "terms.patience: Extra inputs"),
     ("given", 10**6, "given is 1000000, tokens.id has"),
     ("special", ["a"], "special.0: "),
+    ("branch", "b1", "branch: Input should be a valid dictionary"),
+    ("branch", {"id": "b1"}, "branch.parent: Field required"),
+    ("branch", {"id": "", "parent": None, "at": 0, "name": "", "note": ""}, "branch.id: "),
+    ("branch", {"id": "b", "parent": "a", "at": -1, "name": "", "note": ""}, "branch.at: "),
     ("bytes", {"1": "xyz"}, "bytes.1: String should match pattern"),
     ("bytes", {"1": "e"}, "bytes.1: String should match pattern"),
 )

@@ -246,6 +246,9 @@ def test_branches_are_saved_and_open_again(bench: Page, tmp_path: Path) -> None:
     token(bench, 0, 2)
     bench.locator(".gx-traces .gx-fork").nth(2).click()
     expect(bench.locator(".gx-branch")).to_have_count(4, timeout=SLOW)
+    note = bench.locator(".gx-branch-note").last
+    note.fill("look at token 2")
+    note.press("Enter")
     with bench.expect_download(timeout=SLOW) as download:
         bench.get_by_role("button", name="Save traces").click()
     path = tmp_path / "again.jsonl"
@@ -257,7 +260,12 @@ def test_branches_are_saved_and_open_again(bench: Page, tmp_path: Path) -> None:
     download.value.save_as(page)
     assert page.stat().st_size < 3_000_000
     drop(bench, path)
-    expect(bench.locator(".gx-branch")).to_have_count(4, timeout=SLOW)
+    # The tree is there again: the fork below its parent, with its note.
+    expect(bench.locator(".gx-branch").first).to_have_attribute("data-id", "b5", timeout=SLOW)
+    expect(bench.locator(".gx-branch")).to_have_count(4)
+    expect(bench.get_by_text("from token 2")).to_have_count(1)
+    notes = bench.locator(".gx-branch-note").evaluate_all("fields => fields.map((f) => f.value)")
+    assert notes.count("look at token 2") == 1
 
 
 def test_keys_move_the_pin_of_the_page_that_is_seen(bench: Page) -> None:

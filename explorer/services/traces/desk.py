@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from explorer.core.errors import ExplorerError, InvalidParams, ModelUnavailable, NotCapable
+from explorer.core.errors import (
+    ExplorerError,
+    InvalidParams,
+    ModelUnavailable,
+    NotCapable,
+    TraceFormatError,
+)
 from explorer.core.handle import ModelHandle
 from explorer.core.trace_io import read_traces
 from explorer.core.trace_limits import UPLOAD
@@ -15,7 +22,7 @@ from explorer.core.types import Trace
 from explorer.decoders.spec import parse
 from explorer.services import checks
 from explorer.services.asked import typed
-from explorer.services.branches import Tree
+from explorer.services.branches import Tree, regrown
 from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
@@ -110,23 +117,36 @@ class TraceDesk:
             raise InvalidParams("This file holds no trace.", "Save one from the Compare page.")
 
     def put(self, session: str, traces: Sequence[Trace], name: str) -> None:
-        """Put traces on the page, in place of what was there."""
+        """Put traces on the page, in place of what was there, as the tree they were saved from.
+
+        Raises:
+            TraceFormatError: where they are no tree; then they stand side by side.
+        """
         tab = self._tabs[session]
+        fault: ExplorerError | None = None
         with tab.lock:
-            tab.do(Tree(made=tab.tree.made).with_roots(traces))
+            try:
+                tree = regrown(traces, tab.tree.made)
+            except TraceFormatError as error:
+                fault = error
+                plain = [replace(trace, branch=None) for trace in traces]
+                tree = Tree(made=tab.tree.made).with_roots(plain)
+            tab.do(tree)
             tab.name, tab.findings = name, {}
             tab.shown = of_one_run(tab.tree, tab.tree.branches[0].id)
+        if fault is not None:
+            raise fault
 
     def traces(self, session: str) -> tuple[Trace, ...]:
-        """All branches of a tab, for saving.
+        """All branches of a tab with their places in the tree, for saving.
 
         Raises:
             NotCapable: where there is none.
         """
-        branches = self._tabs[session].tree.branches
-        if not branches:
+        tree = self._tabs[session].tree
+        if not tree.branches:
             raise NotCapable("There is nothing to save yet.", "Open a file, or take a run.")
-        return tuple(branch.trace for branch in branches)
+        return tree.traces()
 
     def shown(self, session: str) -> tuple[Trace, ...]:
         """The traces beside each other on the page."""

@@ -61,8 +61,8 @@ def check_model(trace: Trace, model: ModelHandle, found: Findings) -> None:
     if trace.prompt.template == "none":
         return
     if trace.prompt.template not in TEMPLATES:
-        said = repr(trace.prompt.template[:60])
-        raise Failed(Mismatch("prompt.template", said, " or ".join(TEMPLATES)))
+        shown = repr(trace.prompt.template[:60])
+        raise Failed(Mismatch("prompt.template", shown, " or ".join(TEMPLATES)))
     try:
         wanted = make_prompt(model, trace.prompt.text, chat=trace.prompt.template == "chat").ids
     except ExplorerError as error:

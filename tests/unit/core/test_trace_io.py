@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from explorer.core.errors import TraceFormatError
 from explorer.core.trace_io import read_traces, trace_from_json, trace_to_json, write_traces
-from explorer.core.types import Candidate, Loop, Noise, Prompt, StopReason, Terms, TokenStep, Trace
+from explorer.core.types import (
+    BranchPlace,
+    Candidate,
+    Loop,
+    Noise,
+    Prompt,
+    StopReason,
+    Terms,
+    TokenStep,
+    Trace,
+)
 from explorer.services.generation import generate
 
 VOCAB = LetterTokenizer().vocab_size
@@ -59,11 +69,11 @@ steps = st.builds(
     parent_row=st.integers(0, 9),
     index=st.just(0),
     token_id=st.integers(0, 10**6),
-    surprisal=finite,
+    surprisal=finite | st.just(math.inf),
     entropy=finite,
     varentropy=finite,
     rank=st.integers(0, 10**6),
-    sampling_surprisal=finite,
+    sampling_surprisal=finite | st.just(math.inf),
     sampling_entropy=finite,
     support_size=st.integers(0, 10**6),
     top=candidates.map(tuple),
@@ -74,6 +84,7 @@ steps = st.builds(
 
 
 ids = st.integers(0, 999)
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 
 
 @given(
@@ -81,9 +92,10 @@ ids = st.integers(0, 999)
     text,
     st.dictionaries(ids, text, max_size=4),
     st.dictionaries(ids, st.binary(min_size=1, max_size=8), max_size=4),
+    st.none() | st.builds(BranchPlace, names, st.none() | names, st.integers(0, 99), text, text),
 )
 @settings(deadline=None)
-def test_any_trace_round_trips(given_steps, words, pieces, partial) -> None:
+def test_any_trace_round_trips(given_steps, words, pieces, partial, place) -> None:
     (base,) = generate(ScriptedModel(hashed_script(VOCAB)), "a", ["greedy"], max_new_tokens=1)
     trace = replace(
         base,
@@ -99,6 +111,7 @@ def test_any_trace_round_trips(given_steps, words, pieces, partial) -> None:
         given=len(given_steps),
         special=tuple(pieces),
         partial=partial,
+        branch=place,
     )
     line = trace_to_json(trace)
     assert "\n" not in line

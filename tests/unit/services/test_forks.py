@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 from fakes import (
@@ -20,16 +21,21 @@ from hypothesis import strategies as st
 from explorer.core.errors import InvalidParams, NotCapable, TraceFormatError
 from explorer.core.kv_cache import KVBatch
 from explorer.core.models import HFModel
-from explorer.core.trace_io import trace_from_json, trace_to_json
+from explorer.core.trace_io import (
+    read_traces,
+    trace_from_json,
+    trace_to_json,
+    write_traces,
+)
 from explorer.core.types import Trace
 from explorer.decoders import CATALOG
 from explorer.services import forks
-from explorer.services.branches import MAX_BRANCHES, History, Tree, read_tree
+from explorer.services.branches import MAX_BRANCHES, History, Tree, regrown
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import RunOptions, generate
 from explorer.services.prefix_cache import PrefixCache
 from explorer.services.scoring import score
-from explorer.services.verify.files import verify_traces
+from explorer.services.verify.files import verify_file, verify_traces
 
 VOCAB = LetterTokenizer().vocab_size
 
@@ -371,34 +377,44 @@ def test_undo_brings_back_and_redo_takes_again(model, trace) -> None:
     assert not history.can_redo
 
 
-def test_a_tree_is_saved_and_read_as_it_was(model, trace) -> None:
+def test_a_tree_is_saved_and_read_as_it_was(tmp_path, model, trace) -> None:
     tree, _ = grown(model, trace)
-    tree = tree.annotated("b2", 'é "\n').pruned("b3")
-    lines = list(tree.lines())
-    assert read_tree(lines) == tree
-    assert all("\n" not in line for line in lines)
+    tree = tree.annotated("b2", 'é "\n').renamed("b4", "=the calm one").pruned("b3")
+    path = tmp_path / "tree.jsonl"
+    write_traces(path, tree.traces())
+    again = regrown(read_traces(path))
+    assert [b.id for b in again.branches] == ["b1", "b2", "b3"]  # ids anew
+    assert [b.parent for b in again.branches] == [None, "b1", "b2"]
+    for old, new in zip(tree.branches, again.branches, strict=True):
+        assert (old.at, old.trace, old.name, old.note) == (new.at, new.trace, new.name, new.note)
+    assert [b.id for b in regrown(read_traces(path), made=7).branches] == ["b8", "b9", "b10"]
+    for found in verify_file(path, model):
+        assert found.agrees
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines + lines), "utf-8")  # joined files stay two trees
+    assert [b.parent for b in regrown(read_traces(path)).branches] == [
+        None, "b1", "b2", None, "b4", "b5",
+    ]  # fmt: skip
+    path.write_text(lines[2], "utf-8")  # a branch alone keeps its name
+    (alone,) = regrown(read_traces(path)).branches
+    assert (alone.parent, alone.name) == (None, "=the calm one")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("change", "message"),
     [
-        ('"b2", "parent": "b1"', '"b2", "parent": "b9"', "no branch 'b9'"),
-        ('"id": "b2"', '"id": "b1"', "stands twice"),
-        ('"at": 6', '"at": 99', "no token 99"),
-        ('"at": 9', '"at": "9"', "no number"),
-        ('"note": ""', '"notes": ""', "it has the fields"),
-        ("explorer.branches/1", "explorer.branches/7", "schema is"),
-        ('"trace": "{', '"trace": "[', "is not whole JSON"),
-        ('"name": ""', '"name": 5', "no text"),
+        ({"parent": "b1", "at": 99}, "no token 99"),
+        ({"parent": "b2"}, "does not begin as"),
+        ({"parent": None, "name": "x" * 300}, "too long"),
     ],
 )
-def test_a_damaged_tree_is_refused(model, trace, old, new, message) -> None:
-    tree, _ = grown(model, trace)
-    for branch in tree.branches:
-        tree = tree.renamed(branch.id, "")
-    damaged = [line.replace(old, new) for line in tree.lines()]
-    with pytest.raises(TraceFormatError, match=message):
-        read_tree(damaged)
+def test_a_damaged_tree_is_refused(model, trace, change, message) -> None:
+    traces = list(grown(model, trace)[0].traces())
+    (other,) = generate(model, "abc", ["greedy"], max_new_tokens=9)
+    traces[3] = replace(other, branch=replace(traces[3].branch, **change))
+    with pytest.raises(TraceFormatError, match=message) as caught:
+        regrown(traces)
+    assert "'b4'" in caught.value.message
 
 
 def test_a_tree_takes_only_what_begins_as_it_should(model, trace) -> None:

@@ -111,6 +111,33 @@ def test_a_file_is_opened_and_undo_brings_back_what_was_there(desk, traces, tmp_
     assert ids(ask(desk, "redo")) == ["b4"]
 
 
+def test_a_saved_tree_opens_as_the_same_tree(desk, tmp_path) -> None:
+    ask(desk, "take")
+    finished(desk, ask(desk, "fork", branch="b2", at=4, token=7, tokens=6))
+    ask(desk, "rename", branch="b4", text="the calm one")
+    before = ask(desk, "annotate", branch="b4", text="look here")
+    path = tmp_path / "tree.jsonl"
+    write_traces(path, desk.traces("tab"))
+    desk.open_file("tab", path)
+    after = ask(desk, "state")
+    assert ids(after) == ["b5", "b6", "b7", "b8"]
+    last = after["branches"][-1]
+    assert (last["parent"], last["at"], last["name"]) == ("b6", 4, "the calm one")
+    assert last["note"] == "look here"
+    texts = [[b["text"] for b in state["branches"]] for state in (before, after)]
+    assert texts[0] == texts[1]
+
+
+def test_traces_that_are_no_tree_stand_side_by_side(desk, tmp_path) -> None:
+    ask(desk, "take")
+    one, two, *_ = desk.traces("tab")
+    path = tmp_path / "odd.jsonl"
+    write_traces(path, [one, replace(two, branch=replace(two.branch, parent="b1", at=11))])
+    with pytest.raises(TraceFormatError, match="'b2' does not fit its tree"):
+        desk.open_file("tab", path)
+    assert [b["parent"] for b in ask(desk, "state")["branches"]] == [None, None]
+
+
 def test_what_is_whole_of_a_broken_file_is_shown(desk, traces, tmp_path) -> None:
     path = tmp_path / "cut.jsonl"
     write_traces(path, traces)
