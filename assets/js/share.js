@@ -2,6 +2,24 @@
 
 const LINK_MARK = "#s=";
 
+/** What a link keeps of how the page looks; a token is pinned as "lane:index". */
+function viewOf(stage) {
+  const view = { colour: stage.root.dataset.colour, tall: stage.toolbar.tall.getAttribute("aria-pressed") === "true" };
+  stage.cursor.pins.forEach((pin, k) => (view[`pin${k}`] = `${stage.lanes.indexOf(pin.lane)}:${pin.index}`));
+  return view;
+}
+
+/** Makes the page look so; tokens are pinned once the run that a link describes is there. */
+function restoreView(stage, view) {
+  if (COLOUR_MODES.some((mode) => mode.key === view.colour)) stage.setColour(view.colour);
+  if (typeof view.tall === "boolean") stage.toolbar.setTall(view.tall);
+  const places = [view.pin0, view.pin1].map((text) => /^(\d{1,2}):(\d{1,6})$/.exec(String(text))).filter(Boolean);
+  stage.onceDone = () => {
+    places.forEach(([, lane, index], k) => stage.lanes[lane] && stage.cursor.pin(stage.lanes[lane], Number(index), k > 0));
+    if (places.length > 0 && stage.cursor.last) stage.cursor.reveal(stage.cursor.last.index);
+  };
+}
+
 class Share {
   constructor() {
     this.bridge = bridgeOf("share");
@@ -38,7 +56,7 @@ class Share {
       stop_on_loop: checked("gx-stop-on-loop"),
       ...loop,
       stop_strings: stops.split("\n").filter(Boolean),
-      view: { colour: stage ? stage.root.dataset.colour : "surprisal" },
+      view: stage ? viewOf(stage) : {},
     };
   }
 
@@ -70,7 +88,7 @@ class Share {
     const { origin, pathname } = window.location;
     const address = `${origin}${pathname}${LINK_MARK}${found.link}`;
     const box = make("input", { class: "gx-input gx-link", type: "text", readonly: true, value: address, "aria-label": "Link to this set-up", onfocus: () => box.select() });
-    this.show(make("h4", { text: "A link to this set-up" }), make("p", { class: "gx-soft", text: "It holds prompt, lanes, seed, model and options. Whoever opens it sees the form filled in, and presses Run." }), make("div", { class: "gx-fields" }, box, this.copier(() => address)));
+    this.show(make("h4", { text: "A link to this set-up" }), make("p", { class: "gx-soft", text: "It holds prompt, lanes, seed, model, options and the view: colours, tall lanes, pinned tokens. Whoever opens it sees the form filled in, and presses Run." }), make("div", { class: "gx-fields" }, box, this.copier(() => address)));
     box.focus();
   }
 
@@ -128,7 +146,7 @@ class Share {
   fill({ state, offered }, said) {
     this.state = { ...state, offered };
     window.Explorer.setSpecs(state.lanes);
-    if (state.view.colour) window.Explorer.stage.setColour(String(state.view.colour));
+    restoreView(window.Explorer.stage, state.view);
     press("gx-restore");
     this.show(make("p", { text: said }));
   }

@@ -287,6 +287,11 @@ class Stage {
     this.drawStrip();
     this.showRun();
     if (this.chart && this.run.header) this.drawChart();
+    if (this.run.done && this.onceDone) {
+      const { onceDone } = this;
+      this.onceDone = null;
+      onceDone();
+    }
     if (this.run.done || changes.fresh) {
       const lanes = this.run.done ? this.lanes.filter((lane) => lane.run) : [];
       this.inspector.offer(placesToLook(lanes));

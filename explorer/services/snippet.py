@@ -25,6 +25,7 @@ _ORDER: Mapping[str, Arguments] = {
         else None
     ),
     "no_repeat_ngram": lambda p: {"no_repeat_ngram_size": p["n"]},
+    "min_length": lambda p: {"min_new_tokens": p["tokens"]},
     "temperature": lambda p: {"temperature": p["temperature"]},
     "top_k": lambda p: {"top_k": p["k"]},
     "nucleus": lambda p: {"top_p": p["p"]},
@@ -34,7 +35,7 @@ _ORDER: Mapping[str, Arguments] = {
     "eta": lambda p: {"eta_cutoff": p["epsilon"]},
 }
 """Stages that transformers has, in the order it runs them, and its arguments for them."""
-_WITHOUT_DRAWING = ("repetition_penalty", "no_repeat_ngram")
+_WITHOUT_DRAWING = ("repetition_penalty", "no_repeat_ngram", "min_length")
 """Those it runs without sampling, too."""
 
 
@@ -110,8 +111,8 @@ def transformers_snippet(
         return Snippet("", "transformers stops by other rules than this run.")
     if not state.prompt:
         return Snippet("", "An empty prompt begins from a mark: transformers wants its id.")
-    where = place or {"smollm2-135m": SMOLLM2_REPO}.get(state.model, state.model)
-    if not where or where.endswith(".gguf") or where == "tiny":
+    found = _place(place or state.model)
+    if found is None:
         return Snippet("", "transformers needs a folder or a Hub id of this model.")
     drawn = bool(arguments.get("do_sample"))
     written = {"max_new_tokens": state.max_new_tokens, **arguments}
@@ -124,7 +125,8 @@ def transformers_snippet(
     return Snippet(
         _PROGRAM.format(
             torch="import torch\n" if drawn else "",
-            place=where,
+            imports=found.imports,
+            place=found.line,
             read=_CHAT.format(prompt=state.prompt)
             if state.chat
             else _RAW.format(prompt=state.prompt),
@@ -134,11 +136,31 @@ def transformers_snippet(
     )
 
 
-_PROGRAM = """\
-{torch}from transformers import AutoModelForCausalLM, AutoTokenizer
+@dataclass(frozen=True, slots=True)
+class _Place:
+    line: str
+    imports: str = ""
 
-tokenizer = AutoTokenizer.from_pretrained({place!r})
-model = AutoModelForCausalLM.from_pretrained({place!r}, dtype="float32")
+
+def _place(name: str) -> _Place | None:
+    """How a program finds a model; None where transformers reads no such thing."""
+    if not name or name.endswith(".gguf"):
+        return None
+    if name == "tiny":  # it comes with this package, wherever that lies
+        line = 'place = Path(explorer.__file__).parent.parent / "assets" / "models" / "tiny"'
+        return _Place(line, "from pathlib import Path\n\nimport explorer\n")
+    if name == "smollm2-135m":
+        note = "the original weights: a GGUF's write another text"
+        return _Place(f"place = {SMOLLM2_REPO!r}  # {note}")
+    return _Place(f"place = {name!r}")
+
+
+_PROGRAM = """\
+{imports}{torch}from transformers import AutoModelForCausalLM, AutoTokenizer
+
+{place}
+tokenizer = AutoTokenizer.from_pretrained(place)
+model = AutoModelForCausalLM.from_pretrained(place, dtype="float32")
 {read}
 {seed}made = model.generate(
     **inputs,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.steps import run, set_form, specs
+from e2e.steps import run, set_form, specs, token
 from explorer.services.permalink import LinkState, encode_link
 
 OpenPage = Callable[..., Page]
@@ -37,6 +37,26 @@ def test_a_link_restores_prompt_lanes_seed_and_options(page: Page, open_page: Op
     assert specs(other) == ["greedy", "temperature:temperature=1.7"]
     expect(other.locator(".gx-share")).to_contain_text("press Run")
     run(other, tokens=6)
+
+
+def test_a_link_restores_colours_tall_lanes_and_pinned_tokens(
+    page: Page, open_page: OpenPage
+) -> None:
+    page.evaluate("Explorer.setSpecs(['greedy', 'temperature:temperature=1.7'])")
+    page.fill("#gx-seed input", "5")
+    run(page, tokens=6)
+    token(page, 0, 2).click()
+    token(page, 1, 4).click(modifiers=["Control"])
+    page.locator(".gx-colours label", has_text="Entropy").first.click()
+    page.get_by_role("button", name="Tall lanes").click()
+    other = open_page(link_on(page))
+    expect(other.locator(".gx-share")).to_contain_text("press Run", timeout=SLOW)
+    expect(other.get_by_role("button", name="Tall lanes")).to_have_attribute("aria-pressed", "true")
+    assert other.evaluate("Explorer.stage.root.dataset.colour") == "entropy"
+    run(other, tokens=6)
+    pinned = "Explorer.stage.cursor.pins.map((pin) => [pin.lane.index, pin.index])"
+    expect(other.locator(".gx-lanes .gx-pinned")).to_have_count(2)
+    assert other.evaluate(pinned) == [[0, 2], [1, 4]]
 
 
 def test_a_link_holds_what_counts_as_a_loop_wherever_the_settings_stand(

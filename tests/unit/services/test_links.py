@@ -184,7 +184,7 @@ PLACE = str(explorer.__path__[0]) + "/../assets/models/tiny"
 @pytest.mark.parametrize(
     "lane",
     ["greedy", "beam:width=3,length_penalty=0.8", "repetition_penalty:penalty=1.3+greedy",
-     "no_repeat_ngram:n=2+beam:width=2"],
+     "no_repeat_ngram:n=2+beam:width=2", "min_length:tokens=20+greedy"],
 )  # fmt: skip
 def test_code_for_transformers_says_the_same_where_nothing_is_drawn(tiny, lane) -> None:
     prompt = "Once upon a time there was a 'red' ball."
@@ -192,6 +192,14 @@ def test_code_for_transformers_says_the_same_where_nothing_is_drawn(tiny, lane) 
     snippet = transformers_snippet(state, 0, place=PLACE, eos_ids=sorted(tiny.tokenizer.eos_ids))
     assert snippet.reason == ""
     (trace,) = generate(tiny, prompt, [lane], max_new_tokens=24)
+    assert printed_by(snippet.code) == trace.text + "\n"
+
+
+def test_code_for_the_shipped_model_finds_it_where_the_package_lies(tiny) -> None:
+    state = LinkState(prompt="Once upon a time", lanes=("greedy",), model="tiny", max_new_tokens=16)
+    snippet = transformers_snippet(state, 0)
+    assert PLACE not in snippet.code
+    (trace,) = generate(tiny, state.prompt, ["greedy"], max_new_tokens=16)
     assert printed_by(snippet.code) == trace.text + "\n"
 
 
