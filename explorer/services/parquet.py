@@ -20,7 +20,9 @@ from explorer.core.types import Trace
 from explorer.services.token_table import COLUMNS, token_row
 
 ROWS_A_GROUP = 50_000
-"""Tokens held before they are written: some 30 MB with ten alternatives each."""
+"""Tokens held, as arrays, before they are written."""
+ROWS_AT_ONCE = 2_000
+"""Tokens held as Python values, which take ten times the room of arrays."""
 _LONG_SEED = 2**63
 
 
@@ -36,12 +38,17 @@ def write_parquet(path: Path, traces: Iterable[Trace]) -> None:
     schema = _schema(pa)
     with replacing(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
         rows = _rows(traces)
-        while group := list(islice(rows, ROWS_A_GROUP)):
-            columns = list(zip(*group, strict=True))
-            arrays = [
-                pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        while batches := list(_batches(pa, schema, islice(rows, ROWS_A_GROUP))):
+            table = pa.Table.from_batches(batches, schema=schema)
+            # Each batch numbered the texts it holds anew; a group has one numbering.
+            writer.write_table(table.unify_dictionaries().combine_chunks())
+
+
+def _batches(pa: Any, schema: Any, rows: Iterator[tuple[object, ...]]) -> Iterator[Any]:
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        columns = zip(*some, strict=True)
+        arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def arrow() -> tuple[Any, Any]:

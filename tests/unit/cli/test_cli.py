@@ -18,6 +18,7 @@ import explorer
 from explorer.cli import main
 from explorer.core.errors import ModelUnavailable
 from explorer.core.trace_io import read_traces
+from explorer.core.trace_schema import json_schema
 from explorer.decoders import CATALOG
 from explorer.services import export, loading
 
@@ -267,6 +268,13 @@ def test_the_python_interface_is_the_one_of_the_contract() -> None:
         assert callable(getattr(explorer, name))
     with pytest.raises(AttributeError, match="wibble"):
         _ = explorer.wibble
+
+
+def test_schema_prints_what_a_line_holds(capsys) -> None:
+    assert main(["schema"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["properties"]["schema"]["const"] == "explorer.trace/1"
+    assert data == json_schema()
 
 
 def test_score_answers_what_is_asked_of_a_text(capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from dataclasses import replace
@@ -17,7 +18,7 @@ from fakes import (
 )
 
 from explorer.cli import main
-from explorer.core.errors import ModelUnavailable
+from explorer.core.errors import ModelUnavailable, TraceFormatError
 from explorer.core.models import HFModel
 from explorer.core.trace_io import trace_to_json, write_traces
 from explorer.core.types import Trace
@@ -305,6 +306,58 @@ def test_what_steers_is_known_well_at_the_first_token(tmp_path, model) -> None:
     (found,) = verify_file(path, model)
     assert found.mismatch is not None
     assert found.mismatch.field == "tokens.notes.mu_bits"
+
+
+UNPROVABLE = {
+    "lane", "model.id", "model.revision", "model.dtype", "model.device", "model.licence",
+    "model.source", "model.parameters", "model.kv_bytes_per_token", "batch_rows", "versions",
+    "timing",
+}  # fmt: skip
+"""What no model can say of a text: docs/verify.md lists it."""
+HARMLESS = {"terms", "seed"}
+"""What may change and prove the same: a bound that was not met, the seed of who draws nothing."""
+
+
+def leaves(data, path=()):
+    if isinstance(data, dict | list):
+        items = data.items() if isinstance(data, dict) else enumerate(data)
+        for key, value in items:
+            yield from leaves(value, (*path, key))
+    else:
+        yield path, data
+
+
+def changed(value):
+    if isinstance(value, bool):
+        return not value
+    if value is None:
+        return -1.0
+    return value + {int: 1, float: 0.01, str: "x"}[type(value)]
+
+
+@pytest.mark.parametrize("spec", ["top_k:k=5", "beam:width=2"])
+def test_every_value_of_a_file_that_can_be_proven_is(tmp_path, model, spec) -> None:
+    """Each number and text of a trace is changed, one after another."""
+    options = RunOptions(max_new_tokens=5, seed=4, top=4)
+    (trace,) = generate(model, "abc", [spec], 5, 4, options)
+    whole = json.loads(trace_to_json(trace))
+    path, passed, tried = tmp_path / "one.jsonl", [], 0
+    for place, value in leaves(whole):
+        data = copy.deepcopy(whole)
+        holder = data
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = changed(value)
+        path.write_text(json.dumps(data) + "\n")
+        tried += 1
+        with contextlib.suppress(TraceFormatError):
+            (found,) = verify_file(path, model)
+            if found.agrees:
+                passed.append(".".join(map(str, place)))
+    assert tried > 150
+    left = [p for p in passed if p not in UNPROVABLE and p.split(".")[0] not in UNPROVABLE]
+    assert [p for p in left if p.split(".")[0] not in HARMLESS] == []
+    assert ("seed" in left) == (spec != "top_k:k=5")
 
 
 def test_the_wrong_model_is_found(traces) -> None:
