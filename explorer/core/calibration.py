@@ -124,8 +124,9 @@ def tempered(shares: ArrayLike, temperature: float) -> NDArray[np.float64]:
     [[0.75, 0.25]]
     """
     logs = np.log(np.maximum(np.asarray(shares, float), 1e-300)) / temperature
-    raised: NDArray[np.float64] = np.exp(logs - logs.max(-1, keepdims=True))
-    return raised / raised.sum(-1, keepdims=True)
+    raised = np.exp(logs - logs.max(-1, keepdims=True))
+    law: NDArray[np.float64] = raised / raised.sum(-1, keepdims=True)
+    return law
 
 
 def best_temperature(shares: ArrayLike, right: Sequence[int]) -> float:
