@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from explorer.core.errors import InvalidParams, TraceFormatError
 from explorer.core.types import BranchPlace, Trace
+from explorer.services import checks
 
 MAX_BRANCHES = 1_000
 MAX_NAME = 200
@@ -268,4 +269,4 @@ def _short(what: str, text: str, most: int) -> str:
         raise InvalidParams(
             f"{what} of {len(text):,} characters is too long.", f"At most {most:,}."
         )
-    return text
+    return checks.text(what, text)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.core.loops import LONGEST_PERIOD, LoopThresholds
 from explorer.core.trace_schema import MAX_SEED_BITS, MAX_TOKENS, MAX_TOP
+from explorer.services import checks
 from explorer.services.generation import MAX_LANES, read_specs
 
 VERSION = "1"
@@ -165,7 +166,8 @@ def link_state(data: Any) -> LinkState:
         raise InvalidParams("There is no set-up to share.", "Reload the page.")
     seed = data.get("seed")
     try:
-        state = LinkState.model_validate_json(json.dumps({**data, "seed": int(str(seed))}))
+        written = json.dumps({**data, "seed": int(str(seed))}, ensure_ascii=False)
+        state = LinkState.model_validate_json(checks.text("This set-up", written))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part)[:60] for part in first["loc"])

@@ -428,6 +428,9 @@ def test_a_tree_takes_only_what_begins_as_it_should(model, trace) -> None:
         tree.with_roots([trace] * MAX_BRANCHES)
     with pytest.raises(InvalidParams, match="too long"):
         tree.renamed("b1", "x" * 300)
+    for edit in (tree.renamed, tree.annotated):  # no file could hold it
+        with pytest.raises(InvalidParams, match="half of a character"):
+            edit("b1", "a\ud800")
 
 
 EDITS = st.lists(st.sampled_from(["grow", "name", "prune", "undo", "redo"]), max_size=12)

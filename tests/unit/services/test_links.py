@@ -30,6 +30,7 @@ from explorer.services.permalink import (
     as_data,
     decode_link,
     encode_link,
+    link_state,
 )
 from explorer.services.snippet import package_snippet, transformers_snippet
 
@@ -129,6 +130,14 @@ def test_a_strangers_link_is_refused_in_words(link, message) -> None:
 def test_no_link_raises_anything_else(link) -> None:
     with contextlib.suppress(InvalidParams):
         decode_link(link)
+
+
+@pytest.mark.parametrize(
+    "data", [{"prompt": "a\ud800"}, {"lanes": ['forced:begin="\udc00"']}, {"view": {"x": "\ud800"}}]
+)
+def test_half_of_a_character_is_said_in_words(data) -> None:
+    with pytest.raises(InvalidParams, match="half of a character"):
+        link_state({"lanes": ["greedy"], "seed": "4", **data})
 
 
 def test_what_does_not_fit_in_a_link_is_said() -> None:
