@@ -31,6 +31,8 @@ _DRAWS = 16
 """Luck tried where a processor itself draws: the law is the mean over it."""
 SEARCH_TOKENS = 512
 """A search is run anew for the text: longer ones would take minutes."""
+LAYER_TOKENS = 256
+"""Hidden states are read step by step: a quarter of a second a token with SmolLM2-135M."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,8 @@ class _Asker:
         second = self._chain.second
         if second is not None and second.model and second.model not in self._seconds:
             return f"it compares with {second.model!r}, which is not loaded here"
+        if self._chain.reads_layers and len(self._trace.steps) > LAYER_TOKENS:
+            return f"it reads hidden states, step by step: at most {LAYER_TOKENS} tokens are read"
         return ""
 
     def _second_laws(self) -> Iterator[Tensor] | None:

@@ -17,7 +17,7 @@ from explorer.core.models import HFModel
 from explorer.decoders import CATALOG
 from explorer.decoders.spec import parse
 from explorer.services.admitting import AT_MOST, PARAMS, what_admits
-from explorer.services.could import SEARCH_TOKENS, Could, could_have
+from explorer.services.could import LAYER_TOKENS, SEARCH_TOKENS, Could, could_have
 from explorer.services.generation import Run, RunOptions, generate
 from explorer.services.probe import probe
 from explorer.services.scoring import score
@@ -85,6 +85,8 @@ def test_what_reads_hidden_states_or_another_model_is_asked_too(model) -> None:
     (trace,) = generate(net, [3, 5, 6], ["dola"], max_new_tokens=12, seed=2)
     (found,) = could_have(net, trace, ["dola"]).chains
     assert found.log_q == pytest.approx([-s.sampling_surprisal for s in trace.steps], abs=1e-3)
+    long = score(net, [3] * (LAYER_TOKENS + 1), prompt=[3, 5])
+    assert "at most 256 tokens" in could_have(net, long, ["dola"]).chains[0].missing
     other = ScriptedModel(lambda history: hashed_script(VOCAB)(list(history)[::-1]))
     spec = "contrastive_decoding:amateur=other"
     run = Run(model, "abc", [spec], RunOptions(max_new_tokens=12), second_models={"other": other})
