@@ -40,6 +40,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     many.add_argument("--check", action="store_true", help="run all and print their claims")
     many.add_argument("--seed", type=int, default=0)
     many.add_argument("--markdown", action="store_true", help="the claims as docs/labs.md has them")
+    many.add_argument(
+        "--write", type=Path, metavar="FILE", help="put that table into FILE, between its marks"
+    )
     many.set_defaults(run=run_many)
 
 
@@ -72,9 +75,15 @@ def run_many(arguments: argparse.Namespace) -> int:
         claims_markdown,
         lab_json,
     )
+    from explorer.services.labs.files import claims_part, write_claims
 
     if arguments.check:
+        name = arguments.model or ""
+        if arguments.write is not None:
+            claims_part(arguments.write, name)  # what cannot be written is said before the work
         runs = [_run(info, arguments, {}) for info in CATALOG.items()]
+        if arguments.write is not None:
+            write_claims(arguments.write, name, runs)
         if arguments.markdown:
             print(claims_markdown(runs))
         elif arguments.json:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from explorer.cli import main
+from explorer.core.catalog import Catalog
 from explorer.labs import CATALOG
 from explorer.services.labs.catalog_view import claims_markdown
 from explorer.services.labs.running import open_lab, run_lab
@@ -60,3 +61,24 @@ def test_claims_as_markdown_are_one_row_each() -> None:
     table = claims_markdown([run]).splitlines()
     assert len(table) == 2 + len(run.claims)
     assert all(line.count(" | ") == 6 for line in (table[0], *table[2:]))
+
+
+def test_claims_are_written_between_their_marks(tmp_path, monkeypatch) -> None:
+    few = Catalog("lab", [CATALOG["set_prompting"]])
+    monkeypatch.setattr("explorer.labs.CATALOG", few)
+    page = tmp_path / "labs.md"
+    page.write_text("# A\n<!-- claims of tiny -->\nwhat was here\n<!-- end of claims of tiny -->\nB\n")
+    assert main(["labs", "--check", "--model", "tiny", "--write", str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith("# A\n<!-- claims of tiny -->\n\n| lab | claim |")
+    assert text.endswith("|\n\n<!-- end of claims of tiny -->\nB\n")
+    assert "what was here" not in text
+
+
+def test_a_file_without_a_place_for_claims_is_refused_before_the_work(tmp_path, capsys) -> None:
+    page = tmp_path / "labs.md"
+    page.write_text("# A\n<!-- claims of tiny -->\n")
+    for model in ("tiny", "other"):
+        assert main(["labs", "--check", "--model", model, "--write", str(page)]) == 2
+        assert "has no place for the claims" in capsys.readouterr().err
+    assert main(["labs", "--check", "--write", str(tmp_path / "none.md")]) == 2
