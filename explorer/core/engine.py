@@ -63,7 +63,8 @@ def generate(model: ModelHandle, request: Request) -> Iterator[Column]:
         return
     looks_ahead = any(lane.decoder.looks_ahead for lane in request.lanes)
     for step in range(request.max_new_tokens + looks_ahead):
-        column = run.advance(step)
+        with request.turn:
+            column = run.advance(step)
         yield column
         if not column.alive_rows:
             break

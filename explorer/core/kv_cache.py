@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from explorer.core.attentions import eager, stacked
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
 from explorer.core.growing_cache import SavedPrefix, new_cache
+from explorer.core.joined_cache import can_join, joined_logits
+from explorer.core.shared_steps import SharedSteps, Step
 
 CPU_CHUNK = 192
 """Tokens of the prompt read between two chances to cancel.
@@ -72,6 +75,8 @@ class KVBatch:
         model: the model, in evaluation mode.
         lock: taken for each forward, so that several runs share the model in turns.
         context_length: tokens it can read; 0 for no limit.
+        shared: where batches of the model meet to take their steps in one forward; None for
+            steps of its own.
     """
 
     def __init__(
@@ -79,11 +84,13 @@ class KVBatch:
         model: PreTrainedModel,
         lock: AbstractContextManager[None] | None = None,
         context_length: int = 0,
+        shared: SharedSteps[KVBatch] | None = None,
     ) -> None:
         self._model = model
         self._lock = lock if lock is not None else FairLock()
         self._context_length = context_length
         self._cache = new_cache(model)
+        self._shared = shared
         self._rows = 0
         self._length = 0
         self._keeps_layers = False
@@ -203,7 +210,31 @@ class KVBatch:
         if len(token_ids) != self._rows:
             raise ValueError(f"{len(token_ids)} tokens for {self._rows} rows")
         self._check_room(1)
-        return self.forward([[token_id] for token_id in token_ids])[:, -1]
+        if self._shared is None or self._keeps_layers or not can_join(self._model, self._cache):
+            return self.forward([[token_id] for token_id in token_ids])[:, -1]
+        logits = self._shared.take(self, token_ids)
+        self._length += 1
+        return logits
+
+    @staticmethod
+    def step_together(steps: Sequence[Step[KVBatch]]) -> list[Tensor]:
+        """One forward for batches of one model, a token a row; whoever calls has the lock.
+
+        Returns:
+            float32 logits [rows, vocab] of each.
+        """
+        batches = [step.batch for step in steps]
+        first = batches[0]
+        if len(steps) == 1:
+            ids = [[token_id] for token_id in steps[0].token_ids]
+            return [first._answer(ids, 1).logits[:, -1].float()]
+        return joined_logits(
+            first._model,
+            first._cache_name,
+            [batch._cache for batch in batches],
+            [batch._length for batch in batches],
+            [step.token_ids for step in steps],
+        )
 
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         """Append n tokens to every row, in one forward; float32 logits [rows, n, vocab] after each.
@@ -241,19 +272,25 @@ class KVBatch:
 
     def forward(self, token_ids: Sequence[Sequence[int]], keep: int = 1) -> Tensor:
         """Append [rows, n] tokens; float32 logits [rows, keep, vocab] of the last positions."""
+        with self._lock:
+            answer = self._answer(token_ids, keep)
+            with torch.inference_mode():
+                logits: Tensor = answer.logits[:, -keep:].float()
+        if self._keeps_layers:
+            self._take_layers(answer.hidden_states)
+        self._length += len(token_ids[0])
+        return logits
+
+    def _answer(self, token_ids: Sequence[Sequence[int]], keep: int) -> Any:
+        """The model's answer to [rows, n] more tokens; whoever calls has the lock."""
         ids = torch.tensor(token_ids, device=self._model.device)
         options: dict[str, object] = {self._cache_name: self._cache, "use_cache": True}
         if self._can_keep:
             options["logits_to_keep"] = keep
         if self._keeps_layers:
             options["output_hidden_states"] = True
-        with self._lock, torch.inference_mode():
-            answer = self._model(input_ids=ids, **options)
-            logits: Tensor = answer.logits[:, -keep:].float()
-        if self._keeps_layers:
-            self._take_layers(answer.hidden_states)
-        self._length += ids.shape[1]
-        return logits
+        with torch.inference_mode():
+            return self._model(input_ids=ids, **options)
 
     def _take_layers(self, states: tuple[Tensor, ...] | None) -> None:
         if not states:

@@ -39,6 +39,7 @@ from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.masked_forward import masked_logits
 from explorer.core.packed_linear import pack_linears
 from explorer.core.progress import Progress
+from explorer.core.shared_steps import SharedSteps
 from explorer.core.types import ModelInfo
 from explorer.core.weight_files import (
     kv_bytes_per_token,
@@ -80,6 +81,7 @@ class HFModel:
         self._tokenizer = tokenizer
         self._info = info
         self._lock = FairLock()
+        self._shared = SharedSteps(self._lock, KVBatch.step_together)
 
     @classmethod
     def from_parts(
@@ -109,8 +111,8 @@ class HFModel:
         return heads | masks | {Capability.CACHE_SELECT}
 
     def open_batch(self) -> KVBatch:
-        """A new, empty batch; all batches of a model take turns, one forward at a time."""
-        return KVBatch(self.model, self._lock, self._info.context_length)
+        """A new, empty batch; batches of a model take turns, and steps together where they can."""
+        return KVBatch(self.model, self._lock, self._info.context_length, self._shared)
 
     def read_masked(
         self, token_ids: Sequence[int], positions: Sequence[int], allowed: Tensor

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from explorer.core.decoder import Decoder
@@ -79,6 +80,9 @@ class Request:
             there are to read; a second model reads the prompt once more, so it counts too.
         given: ids that stand between the prompt and the first new token, in every lane: a
             continuation that goes on. They count in the numbers of steps, and are no prompt.
+        turn: held while the lanes choose, between two forwards. Choosing is some hundred small
+            operations; threads that do theirs at once hand the interpreter's lock to each other
+            at every one, and all are slower than one after another.
     """
 
     prompt_ids: tuple[int, ...]
@@ -90,6 +94,7 @@ class Request:
     interrupted: Callable[[], StopReason | None] = _never
     on_prefill: Callable[[int, int], None] = lambda done, total: None
     given: tuple[int, ...] = ()
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 def check_fits(model: ModelHandle, prompt_tokens: int, max_new_tokens: int) -> None:

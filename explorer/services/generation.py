@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from explorer.core import engine
 from explorer.core.decoder import Decoder, Second
 from explorer.core.errors import InvalidParams, NotCapable
+from explorer.core.fair_lock import FairLock
 from explorer.core.given import Forced, Given, Patient
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
@@ -29,6 +30,8 @@ from explorer.services.model_memory import ModelSize, estimate_need, free_memory
 MAX_LANES = 8
 MAX_ROWS = 64
 RANDOM_SEED = -1
+_TURN = FairLock()
+"""Lanes of one run choose at a time, whatever the model (`Request.turn`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,7 @@ class Run:
             interrupted=self._interrupt(),
             on_prefill=self.on_prefill,
             given=self.given.ids,
+            turn=_TURN,
         )
 
     def _watchers(self, lane: int) -> tuple[engine.Watcher, ...]:

@@ -1,0 +1,128 @@
+"""Where runs meet: one forward for all that wait, nobody waits for long, errors reach everybody."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import torch
+
+from explorer.core import shared_steps
+from explorer.core.fair_lock import FairLock
+from explorer.core.shared_steps import SharedSteps
+
+
+class Forward:
+    """Answers with the batch's number; remembers who came together."""
+
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self.groups: list[list[object]] = []
+        self.delay_s = delay_s
+        self.fails: list[BaseException] = []
+
+    def __call__(self, steps):
+        self.groups.append([step.batch for step in steps])
+        time.sleep(self.delay_s)
+        if self.fails:
+            raise self.fails.pop()
+        return [torch.full((len(step.token_ids), 3), float(step.batch)) for step in steps]
+
+
+def together(shared: SharedSteps, batches: int, steps: int, rows: int = 2) -> list[str]:
+    """Threads that take so many steps each; what went wrong."""
+    problems: list[str] = []
+    begin = threading.Barrier(batches)
+
+    def work(number: int) -> None:
+        begin.wait()
+        for _ in range(steps):
+            try:
+                logits = shared.take(number, [0] * rows)
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+            if logits.shape != (rows, 3) or not bool((logits == number).all()):
+                problems.append(f"{number} got {logits}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(batches)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
+    return problems
+
+
+def test_alone_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_steps, "MOMENT_S", 30.0)
+    forward = Forward()
+    assert together(SharedSteps(FairLock(), forward), 1, 5) == []
+    assert forward.groups == [[0]] * 5
+
+
+def test_all_who_took_the_last_step_take_the_next_one_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_steps, "MOMENT_S", 0.2)
+    forward = Forward(0.02)
+    assert together(SharedSteps(FairLock(), forward), 6, 8) == []
+    assert sum(map(len, forward.groups)) == 48
+    # the first may go alone; from the third on all six are there, each once
+    assert [sorted(group) for group in forward.groups[2:8]] == [[0, 1, 2, 3, 4, 5]] * 6
+
+
+def test_one_who_does_not_come_again_is_missed_for_a_moment_only() -> None:
+    forward = Forward()
+    shared = SharedSteps(FairLock(), forward)
+    assert together(shared, 2, 3) == []
+    started = time.monotonic()
+    for _ in range(20):
+        shared.take(7, [0])
+    assert time.monotonic() - started < 20 * shared_steps.MOMENT_S
+    assert forward.groups[-20:] == [[7]] * 20
+
+
+def test_a_thread_with_two_batches_does_not_wait_for_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_steps, "MOMENT_S", 30.0)
+    shared = SharedSteps(FairLock(), Forward())
+    for number in range(6):
+        assert float(shared.take(number % 2, [0])[0, 0]) == number % 2
+
+
+def test_too_many_rows_go_in_two_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_steps, "MOST_ROWS", 8)
+    forward = Forward(0.01)
+    assert together(SharedSteps(FairLock(), forward), 5, 6, rows=3) == []
+    assert max(map(len, forward.groups)) == 2
+    # one that has more rows than fit goes alone
+    assert together(SharedSteps(FairLock(), forward), 2, 2, rows=20) == []
+
+
+def test_an_error_reaches_all_who_took_part_and_the_next_step_works() -> None:
+    forward = Forward(0.02)
+    forward.fails = [ValueError("no memory")]
+    problems = together(SharedSteps(FairLock(), forward), 4, 3)
+    assert problems == ["no memory"] * len(forward.groups[0])
+
+
+def test_others_of_the_model_get_their_turn_between_two_forwards() -> None:
+    lock = FairLock()
+    shared = SharedSteps(lock, Forward(0.005))
+    turns = 0
+    done = threading.Event()
+
+    def prefills() -> None:
+        nonlocal turns
+        while not done.is_set():
+            with lock:
+                turns += 1
+
+    other = threading.Thread(target=prefills)
+    other.start()
+    assert together(shared, 4, 10) == []
+    done.set()
+    other.join(10)
+    assert turns >= 10
