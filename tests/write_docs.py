@@ -11,6 +11,7 @@ from method_docs import files
 
 from explorer.core.trace_schema import json_schema
 from explorer.services.catalog_view import catalog_table
+from explorer.services.settings import settings_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,6 +39,7 @@ def trace_schema() -> str:
 PARTS = (
     (ROOT / "README.md", "decoders", catalog_table),
     (ROOT / "docs" / "architecture.md", "modules", module_list),
+    (ROOT / "docs" / "hosting.md", "settings", settings_table),
 )
 
 

@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         reinforce,
         schema,
         score,
+        settings,
         ui,
         verify,
     )
@@ -54,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         ui,
         models,
+        settings,
         decoders,
         generate,
         score,

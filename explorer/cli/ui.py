@@ -16,18 +16,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted."""
-    from dataclasses import replace
-
     from explorer.services.settings import read_settings
     from explorer.ui.serve import serve
 
-    settings = read_settings()
-    serve(
-        replace(
-            settings,
-            host=arguments.host or settings.host,
-            port=arguments.port or settings.port,
-            model=arguments.model or settings.model,
-        )
-    )
+    serve(read_settings(host=arguments.host, port=arguments.port, model=arguments.model))
     return 0

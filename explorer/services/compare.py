@@ -20,8 +20,9 @@ from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
 from explorer.services.labs.desk import LabDesk
 from explorer.services.latent.desk import LatentDesk
+from explorer.services.limits import Limits
 from explorer.services.live import FRAME_S, Frame, LiveRun
-from explorer.services.loops.desk import Limits, LoopDesk
+from explorer.services.loops.desk import LoopDesk
 from explorer.services.model_pool import ModelPool, ModelStatus
 from explorer.services.offered import OfferedModels
 from explorer.services.presets import EXAMPLES, PRESETS
@@ -34,14 +35,15 @@ from explorer.services.sharing import SharingDesk
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.desk import TraceDesk
 
-MAX_PROMPT_CHARS = 200_000
-MAX_TOP = 50
+DEFAULT_TOP = 10
 MAX_STOP_STRINGS = 16
 MIN_RUN_S = 1.0
 EXPORTS = ("jsonl", "csv", "html")
 API_UPDATE_S = 0.5
-RUN_SLOTS = 8
-"""Runs at once over all visitors; they share a model by turns."""
+RUN_SLOTS = 32
+"""Runs at once over all visitors: they take their steps together, so many cost little more."""
+WORK_SLOTS = 8
+"""Longer work at once (labs, studies, verifying, scoring): it takes forwards of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +79,24 @@ class Services:
         self._sessions = Sessions()
         self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
+        work = threading.BoundedSemaphore(WORK_SLOTS)
         self.models = OfferedModels(settings, pool)
         self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk(self.models)
-        self.scores = ScoreDesk(self.models, self._slots)
-        self.labs = LabDesk(self.models, self._slots, settings.cache)
+        self.limits = limits = Limits.of(settings)
+        self.scores = ScoreDesk(self.models, work, limits=limits)
+        self.labs = LabDesk(self.models, work, settings.cache, limits)
         self.traces = TraceDesk(
-            self.models, self._slots, {"compare": self.latest_traces, "labs": self.labs.traces}
+            self.models,
+            work,
+            {"compare": self.latest_traces, "labs": self.labs.traces},
+            limits,
         )
         self.loops = LoopDesk(
             self.models,
-            self._slots,
+            work,
             {"compare": self.latest_traces, "traces": self.traces.shown},
-            Limits(settings.max_new_tokens, settings.max_run_s, MAX_PROMPT_CHARS),
+            limits,
         )
 
     def catalog_json(self) -> list[dict[str, object]]:
@@ -130,8 +137,10 @@ class Services:
         self, model: str, prompt: str, template: str, max_new_tokens: int
     ) -> PromptReport:
         """What the model will make of a prompt, with warnings; never loads anything."""
-        if len(prompt) > MAX_PROMPT_CHARS:
-            return PromptReport(None, "", "", (str(_too_long("The prompt", prompt)),))
+        try:
+            self.limits.check_text("The prompt", prompt)
+        except InvalidParams as error:
+            return PromptReport(None, "", "", (str(error),))
         return report_on(self.pool.ready(model), prompt, template, max_new_tokens)
 
     def run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
@@ -143,6 +152,11 @@ class Services:
             ExplorerError: for a request that cannot begin; an earlier run and its result stay.
         """
         self._check(request)
+        # A tab's run takes the place of the one before it.
+        with self.limits.runs.one(session, "compare"):
+            yield from self._run(session, request)
+
+    def _run(self, session: str, request: CompareRequest) -> Iterator[Frame]:
         options = RunOptions(
             max_new_tokens=request.max_new_tokens,
             seed=request.seed,
@@ -187,23 +201,24 @@ class Services:
     def _check(self, request: CompareRequest) -> None:
         for name in (request.model, *second_models(request.specs)):
             self.models.allow(name)
-        if len(request.prompt) > MAX_PROMPT_CHARS:
-            raise _too_long("The prompt", request.prompt)
-        limit = self.settings.max_new_tokens
+        self.limits.check_text("The prompt", request.prompt)
+        self.limits.check_lanes(len(request.specs))
+        limit = self.limits.tokens
         if not 1 <= request.max_new_tokens <= limit:
             raise InvalidParams(
                 f"{request.max_new_tokens} new tokens were asked for.", f"Ask for 1 to {limit:,}."
             )
-        if not 1 <= request.top <= MAX_TOP:
+        if not 1 <= request.top <= self.limits.top:
             raise InvalidParams(
-                f"{request.top} alternatives a token were asked for.", f"Ask for 1 to {MAX_TOP}."
+                f"{request.top} alternatives a token were asked for.",
+                f"Ask for 1 to {self.limits.top}.",
             )
         if len(request.stop_strings) > MAX_STOP_STRINGS:
             raise InvalidParams(
                 f"{len(request.stop_strings)} stop strings were given.",
                 f"At most {MAX_STOP_STRINGS} are watched.",
             )
-        longest = self.settings.max_run_s
+        longest = self.limits.seconds
         seconds = request.deadline_s
         # NaN is in no range.
         if seconds is not None and not MIN_RUN_S <= seconds <= longest:
@@ -255,11 +270,15 @@ class Services:
             specs=tuple(decoders),
             max_new_tokens=max_new_tokens,
             seed=seed,
+            top=min(DEFAULT_TOP, self.limits.top),
         )
         self._check(request)
         handle = self.pool.get(request.model)
         options = RunOptions(
-            max_new_tokens=max_new_tokens, seed=seed, deadline_s=self.settings.max_run_s
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            top=request.top,
+            deadline_s=self.limits.seconds,
         )
         seconds = {name: self.pool.get(name) for name in second_models(request.specs)}
         run = Run(handle, prompt, request.specs, options, second_models=seconds)
@@ -277,11 +296,11 @@ class Services:
 
     def score_trace(self, text: str, model: str) -> dict[str, object]:
         """A teacher-forced trace of given text as a JSON object."""
-        if len(text) > MAX_PROMPT_CHARS:
-            raise _too_long("The text", text)
+        self.limits.check_text("The text", text)
         name = model or self.default_model
-        self.models.allow(name)
-        return to_entry(score(self.pool.get(name), text))
+        handle, top = self.models.get(name), min(DEFAULT_TOP, self.limits.top)
+        with self._slots:
+            return to_entry(score(handle, text, top=top))
 
     def token_stages(
         self, session: str, lane: int, index: int, token_id: int, order: tuple[int, ...] = ()
@@ -353,12 +372,6 @@ class Services:
         else:
             path.write_text(export_page(result.ndjson), encoding="utf-8")
         return path
-
-
-def _too_long(what: str, text: str) -> InvalidParams:
-    return InvalidParams(
-        f"{what} has {len(text):,} characters.", f"At most {MAX_PROMPT_CHARS:,} are read."
-    )
 
 
 def _progress(run: Run) -> list[dict[str, object]]:

@@ -56,12 +56,14 @@ class ForkOptions:
             one of them gets another.
         cancel: ends the runs.
         second_models: models that specs name, by these names; others are loaded.
+        most_top: alternatives kept a token, where the trace has more; None for as many as it has.
     """
 
     max_new_tokens: int | None = None
     known: tuple[Trace, ...] = ()
     cancel: threading.Event | None = None
     second_models: Mapping[str, ModelHandle] | None = None
+    most_top: int | None = None
 
 
 class ForkRun(Run):
@@ -171,7 +173,7 @@ def _run(
         tokens, forced = max(1, tokens - len(forced[0])), ()
     given = Given(steps, forced, tuple(lane.noise for lane in group))
     specs = [lane.chain.canonical for lane in group]
-    return ForkRun(given, model, trace, specs, _options(trace, tokens), options)
+    return ForkRun(given, model, trace, specs, _options(trace, tokens, options.most_top), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +217,9 @@ def _tokens(trace: Trace, at: int, forced: int, wanted: int | None) -> int:
     return max(most, forced + 1, 1)
 
 
-def _options(trace: Trace, tokens: int) -> RunOptions:
+def _options(trace: Trace, tokens: int, most_top: int | None = None) -> RunOptions:
     top = max((len(step.top) for step in trace.steps), default=0) or 10
+    top = top if most_top is None else min(top, most_top)
     terms = trace.terms
     if terms is None:
         return RunOptions(max_new_tokens=tokens, seed=trace.seed, top=top)

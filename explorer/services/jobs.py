@@ -31,6 +31,9 @@ class Job:
         fraction: how far it is, 0 to 1; None where that is unknown.
         done: it has ended, one way or another.
         error: what went wrong; None where nothing did.
+        most_s: seconds it may take from when it has a place; None sets no limit.
+        at_end: called once it has ended.
+        timed_out: it was ended because it took too long.
     """
 
     what: str
@@ -40,6 +43,9 @@ class Job:
     fraction: float | None = None
     done: bool = False
     error: ExplorerError | None = None
+    most_s: float | None = None
+    at_end: Callable[[], object] | None = None
+    timed_out: bool = False
 
     def start(self, work: Work) -> Job:
         """Begin in a thread."""
@@ -63,7 +69,27 @@ class Job:
                 "Try again; if it stays, report this number: the server's log has the details.",
             )
         finally:
+            if self.timed_out:
+                self.said = f"Ended after {self.most_s:g} s, the longest a run may take here."
+            if self.at_end is not None:
+                self.at_end()
             self.done = True
+
+    @contextmanager
+    def clock(self) -> Iterator[None]:
+        """Told to end where this takes longer than it may."""
+        timer = threading.Timer(self.most_s or 0, self._time_out)
+        timer.daemon = True
+        if self.most_s is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.cancel.set()
 
     def as_data(self) -> dict[str, object]:
         """For the page."""
@@ -89,6 +115,7 @@ def place(places: threading.BoundedSemaphore, job: Job) -> Iterator[None]:
         if job.cancel.is_set():
             raise NotCapable("Stopped before it began.", "Try again.")
     try:
-        yield
+        with job.clock():
+            yield
     finally:
         places.release()

@@ -15,6 +15,7 @@ from explorer.services import checks
 from explorer.services.asked import typed
 from explorer.services.could import could_have
 from explorer.services.generation import second_models
+from explorer.services.limits import Limits
 from explorer.services.parity import load_as, parity
 from explorer.services.probe import probe
 from explorer.services.replay import replay
@@ -47,6 +48,7 @@ class ScoreDesk:
         models: where models come from.
         places: runs at once over all visitors.
         load: a second copy of a model in another type, for the parity light.
+        limits: what a visitor may ask for.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class ScoreDesk:
         models: Models,
         places: threading.BoundedSemaphore,
         load: Callable[[str, str], ModelHandle] = load_as,
+        limits: Limits | None = None,
     ) -> None:
         self._models, self._places, self._load = models, places, load
+        self._limits = limits or Limits()
         self._lock, self._copy = threading.Lock(), threading.Lock()
         self._traces: OrderedDict[str, Trace] = OrderedDict()
 
@@ -65,6 +69,11 @@ class ScoreDesk:
         Raises:
             ExplorerError: for a question that cannot be answered.
         """
+        # Each of them reads on the model.
+        with self._limits.runs.one(session):
+            return self._answer(session, asked)
+
+    def _answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         kind = asked.get("ask")
         if kind == "score":
             return self._score(session, asked)
@@ -92,16 +101,18 @@ class ScoreDesk:
             self._traces.pop(session, None)
 
     def _score(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        given, before = (
-            typed(asked, "text", MOST_CHARACTERS),
-            typed(asked, "before", MOST_CHARACTERS),
-        )
+        most = min(MOST_CHARACTERS, self._limits.characters)
+        given, before = typed(asked, "text", most), typed(asked, "before", most)
         if not given.strip():
             raise InvalidParams("There is no text to score.", "Paste or type some.")
         model = self._ready(typed(asked, "model", 1_000))
         with self._places:
             trace = score(
-                model, given, prompt=before, top=TOP, windows=_windows(model, before, given)
+                model,
+                given,
+                prompt=before,
+                top=min(TOP, self._limits.top),
+                windows=_windows(model, before, given),
             )
         with self._lock:
             self._traces[session] = trace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import gradio as gr
@@ -10,11 +9,12 @@ from starlette.middleware import Middleware
 
 from explorer.render.page_assets import ASSETS, page_styles
 from explorer.services.compare import Services
+from explorer.services.settings import Settings
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages import compare, labs, latent, loops, score, traces
-from explorer.ui.security import SecurityHeaders
+from explorer.ui.security import BodyLimit, SecurityHeaders
 from explorer.ui.theme import make_theme
 
 # Visitors that may wait at once; the next one is told that the queue is full.
@@ -24,6 +24,9 @@ SESSIONS = 300
 MAX_THREADS = 2 * QUEUE_SIZE
 # Gradio keeps a copy of every saved file: how often it looks for old ones, and what is old.
 CLEAN_S, SAVED_S = 600, 3600
+
+# What stands around a file in the request that brings it.
+ENVELOPE_BYTES = 64 * 1024
 
 # Styles of the pages beside Compare.
 PAGE_STYLES = ("loops", "latent", "score", "results", "labs", "traces")
@@ -82,9 +85,13 @@ def build_app(services: Services) -> gr.Blocks:
     return app
 
 
-def launch_options() -> dict[str, Any]:
-    """Keyword arguments of `Blocks.launch` that belong to the app and not to a machine."""
-    on_space = bool(os.environ.get("SPACE_ID"))
+def launch_options(settings: Settings | None = None) -> dict[str, Any]:
+    """Keyword arguments of `Blocks.launch`; address and port are left to the caller.
+
+    Args:
+        settings: how large a request may be, and where this runs; None for the usual ones.
+    """
+    settings = settings or Settings()
     return {
         "theme": make_theme(),
         "head": f"<style>{page_styles('app', *PAGE_STYLES)}</style>",
@@ -95,8 +102,13 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "max_file_size": "64mb",
+        "max_file_size": settings.max_upload_bytes,
         "state_session_capacity": SESSIONS,
         "max_threads": MAX_THREADS,
-        "app_kwargs": {"middleware": [Middleware(SecurityHeaders, on_space=on_space)]},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(SecurityHeaders, on_space=settings.on_space),
+                Middleware(BodyLimit, most=settings.max_upload_bytes + ENVELOPE_BYTES),
+            ]
+        },
     }

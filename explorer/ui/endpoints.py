@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import gradio as gr
 from gradio.events import api
 
+from explorer.services.limits import Limits
 from explorer.ui import incoming
 from explorer.ui.boundary import guarded
 
 
 class ApiServices(Protocol):
     """What the endpoints need of the services; traces follow the trace file's schema."""
+
+    @property
+    def limits(self) -> Limits:
+        """What a visitor may ask for; a program's session counts as one."""
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every decoding method."""
@@ -47,6 +53,7 @@ class Endpoints:
         model: str = "",
         max_new_tokens: int = 128,
         seed: int = 0,
+        request: gr.Request | None = None,
     ) -> Iterator[list[dict[str, Any]]]:
         """Continue a prompt under several decoding methods at once; one trace a decoder.
 
@@ -58,25 +65,36 @@ class Endpoints:
             model: name of a model; empty for the app's own.
             max_new_tokens: most tokens a decoder may take.
             seed: decides every draw; -1 draws one.
+            request: whose call it is; Gradio fills it in.
         """
-        yield from self._services.compare_traces(
-            incoming.text(prompt, "'prompt'"),
-            incoming.texts(decoders, "'decoders'", '["greedy", "nucleus:p=0.95"]'),
-            incoming.text(model, "'model'"),
-            incoming.whole(max_new_tokens, "'max_new_tokens'", "how many a decoder may take"),
-            incoming.seed(seed, "'seed'"),
-        )
+        with self._services.limits.runs.one(_session_of(request)):
+            yield from self._services.compare_traces(
+                incoming.text(prompt, "'prompt'"),
+                incoming.texts(decoders, "'decoders'", '["greedy", "nucleus:p=0.95"]'),
+                incoming.text(model, "'model'"),
+                incoming.whole(max_new_tokens, "'max_new_tokens'", "how many a decoder may take"),
+                incoming.seed(seed, "'seed'"),
+            )
 
-    def score(self, text: str, model: str = "") -> dict[str, Any]:
+    def score(
+        self, text: str, model: str = "", request: gr.Request | None = None
+    ) -> dict[str, Any]:
         """What the model thinks of every token of a given text, as a trace.
 
         Args:
             text: the text to score.
             model: name of a model; empty for the app's own.
+            request: whose call it is; Gradio fills it in.
         """
-        return self._services.score_trace(
-            incoming.text(text, "'text'"), incoming.text(model, "'model'")
-        )
+        with self._services.limits.runs.one(_session_of(request)):
+            return self._services.score_trace(
+                incoming.text(text, "'text'"), incoming.text(model, "'model'")
+            )
+
+
+def _session_of(request: gr.Request | None) -> str:
+    """Whose run it is; Gradio hands a request over where a program called."""
+    return (request.session_hash or "") if request is not None else ""
 
 
 def add_endpoints(services: ApiServices) -> None:

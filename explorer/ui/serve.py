@@ -34,7 +34,7 @@ def serve(settings: Settings) -> None:
             server_port=settings.port,
             quiet=True,
             prevent_thread_lock=True,
-            **launch_options(),
+            **launch_options(settings),
         )
     except OSError as error:
         log.debug("%s", error)

@@ -21,6 +21,7 @@ from explorer.services.catalog_view import catalog_json
 from explorer.services.compare import CompareRequest
 from explorer.services.labs.desk import LabDesk
 from explorer.services.latent.desk import LatentDesk
+from explorer.services.limits import Limits
 from explorer.services.live import Frame
 from explorer.services.loops.desk import LoopDesk
 from explorer.services.model_pool import ModelStatus
@@ -80,6 +81,7 @@ class FakeServices:
     forgotten: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.limits = Limits.of(self.settings)
         self.models = FakeModels()
         self.sharing = SharingDesk(self.models)
         self.latent = LatentDesk()

@@ -23,6 +23,7 @@ from explorer.services.labs.in_compare import of_traces, of_tuned
 from explorer.services.labs.parameters import checked
 from explorer.services.labs.running import LabRun, open_lab, run_lab
 from explorer.services.labs.times import LabTimes
+from explorer.services.limits import Limits
 from explorer.services.permalink import as_data
 from explorer.services.replay import MAX_LANES, replay
 from explorer.services.tab_store import TabStore
@@ -52,6 +53,7 @@ class Tab:
     """What one tab has on the page.
 
     Attributes:
+        session: whose.
         run: the latest, once its model is there.
         job: under which it goes.
         model: the name by which the model of the run was asked for.
@@ -60,6 +62,7 @@ class Tab:
         lock: held while the rest changes.
     """
 
+    session: str
     run: LabRun | None = None
     job: Job | None = None
     model: str = ""
@@ -88,13 +91,19 @@ class LabDesk:
         models: where models come from.
         places: runs at once over all visitors.
         cache: folder in which the times that labs took are kept; None keeps none.
+        limits: what a visitor may ask for.
     """
 
     def __init__(
-        self, models: Models, places: threading.BoundedSemaphore, cache: Path | None = None
+        self,
+        models: Models,
+        places: threading.BoundedSemaphore,
+        cache: Path | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits or Limits()
         self._models, self._places, self._times = models, places, LabTimes(cache)
-        self._tabs = TabStore(lambda _session: Tab(), lambda tab: tab.end_visit(models.take_back))
+        self._tabs = TabStore(Tab, lambda tab: tab.end_visit(models.take_back))
 
     def answer(self, session: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one question (docs/wire.md, "Labs").
@@ -168,8 +177,8 @@ class LabDesk:
         with tab.lock:
             if tab.job is not None and not tab.job.done:
                 raise NotCapable("A lab is under way.", "Wait for it, or stop it.")
-            tab.run, tab.model = None, name
-            tab.job = Job(info.title).start(work)
+            job = self._limits.begin(tab.session, Job(info.title), work)
+            tab.run, tab.model, tab.job = None, name, job
             return {**tab.job.as_data(), "done": False}
 
     def _job(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from explorer.core.errors import InvalidParams, NotCapable
@@ -16,6 +15,7 @@ from explorer.services import checks
 from explorer.services.asked import typed, whole
 from explorer.services.generation import MAX_LANES, Run, RunOptions, read_specs, second_models
 from explorer.services.jobs import Job, place
+from explorer.services.limits import Limits
 from explorer.services.live import LiveRun
 from explorer.services.loops import (
     anatomy_answers,
@@ -28,6 +28,7 @@ from explorer.services.replay import replay
 from explorer.services.tab_store import TabStore
 
 MOST_SPECS = 20_000
+TOP = 10
 MOST_TOKENS = 20_000
 """Of the lanes of one run, all together: what a browser draws without a pause."""
 
@@ -43,21 +44,6 @@ class Models(Protocol):
 
     def ready(self, name: str) -> ModelHandle | None:
         """The model where it is in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a visitor may ask for.
-
-    Attributes:
-        tokens: new ones of a lane.
-        seconds: of a run.
-        characters: of a prompt.
-    """
-
-    tokens: int = 2_048
-    seconds: float = 600.0
-    characters: int = 20_000
 
 
 class LoopDesk:
@@ -130,7 +116,7 @@ class LoopDesk:
     ) -> dict[str, Any]:
         """Start work and answer with its number; "job" asks after it."""
         # It may have ended already: its end is told by the question after it, with all it made.
-        return {**tab.begin(what, work, news).as_data(), "done": False}
+        return {**tab.begin(what, work, self.limits, news).as_data(), "done": False}
 
     # What may be asked.
 
@@ -191,9 +177,11 @@ class LoopDesk:
         if not isinstance(specs, list) or not all(isinstance(s, str) for s in specs):
             raise InvalidParams(f"'decoders' is {checks.shown(specs)}.", "Give a list of specs.")
         chains = [c.canonical for c in read_specs([s for s in specs if s.strip()])]
+        self.limits.check_lanes(len(chains))
         options = RunOptions(
             max_new_tokens=whole(asked, "tokens", 1, self.limits.tokens),
             seed=whole(asked, "seed", -1, 2**63 - 1) if "seed" in asked else 0,
+            top=min(TOP, self.limits.top),
             stop_on_loop=bool(asked.get("stop_on_loop")),
             loop=thresholds(asked.get("loop")),
             deadline_s=self.limits.seconds,

@@ -10,6 +10,7 @@ from typing import Any
 from explorer.core.errors import NotCapable
 from explorer.core.types import Trace
 from explorer.services.jobs import Job
+from explorer.services.limits import Limits
 
 News = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From the question after a job to what it has made since."""
@@ -60,23 +61,26 @@ class Tab:
             self.lane = looping[0] if looping else 0
             self.kept = {}
 
-    def begin(self, what: str, work: Callable[[Job], None], news: News | None = None) -> Job:
+    def begin(
+        self, what: str, work: Callable[[Job], None], limits: Limits, news: News | None = None
+    ) -> Job:
         """Start work, where none is under way.
 
         Args:
             what: in words, for the page.
             work: done in a thread.
+            limits: what a visitor may ask for.
             news: what it has made since, told with every answer on how far it is.
 
         Raises:
-            NotCapable: while other work is under way.
+            NotCapable: while other work is under way, here or elsewhere in the tab.
         """
         with self.lock:
             if self.job is not None and not self.job.done:
                 raise NotCapable(f"{self.job.what} is under way.", "Wait for it, or stop it.")
-            self.news = news
-            self.job = Job(what)
-            return self.job.start(work)
+            job = limits.begin(self.session, Job(what), work)
+            self.news, self.job = news, job
+            return job
 
     def end_work(self) -> None:
         """Whatever is under way ends within a token."""

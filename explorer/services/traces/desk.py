@@ -27,6 +27,7 @@ from explorer.services.divergence import parting
 from explorer.services.forks import ForkOptions, Way, fork_runs
 from explorer.services.generation import second_models
 from explorer.services.jobs import Job, place
+from explorer.services.limits import Limits
 from explorer.services.prefix_cache import PrefixCache
 from explorer.services.replay import MAX_LANES
 from explorer.services.tab_store import TabStore
@@ -61,6 +62,7 @@ class TraceDesk:
         places: runs at once over all visitors.
         sources: the traces of a session's latest run on another page, by its name; "compare" is
             the usual one.
+        limits: what a visitor may ask for.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class TraceDesk:
         models: Models,
         places: threading.BoundedSemaphore,
         sources: Mapping[str, Callable[[str], Sequence[Trace]]],
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits or Limits()
         self._models, self._places, self._sources = models, places, dict(sources)
         self._tabs = TabStore(Tab, Tab.end_work)
         self._stages = TokenStages()
@@ -97,7 +101,7 @@ class TraceDesk:
         fault: ExplorerError | None = None
         tokens = 0
         try:
-            for trace in read_traces(path, UPLOAD):
+            for trace in read_traces(path, replace(UPLOAD, file_bytes=self._limits.upload_bytes)):
                 tokens += len(trace.steps)
                 if len(found) == MOST_TRACES or tokens > MOST_TOKENS:
                     fault = InvalidParams(
@@ -267,13 +271,15 @@ class TraceDesk:
     def _fork(self, tab: Tab, asked: Mapping[str, Any]) -> dict[str, Any]:
         branch = tab.tree[typed(asked, "branch")]
         at = checks.whole("at", asked.get("at"), 0, len(branch.trace.steps))
-        count = checks.whole("count", asked.get("count", 1), 1, MAX_LANES)
-        tokens = checks.whole("tokens", asked.get("tokens", 64), 1, MOST_FORK_TOKENS)
+        limits = self._limits
+        count = checks.whole("count", asked.get("count", 1), 1, min(MAX_LANES, limits.lanes))
+        most = min(MOST_FORK_TOKENS, limits.tokens)
+        tokens = checks.whole("tokens", asked.get("tokens", 64), 1, most)
         token = asked.get("token")
         forced = () if token is None else (checks.whole("token", token, 0),)
         way = Way(
             forced,
-            typed(asked, "text", MOST_TYPED),
+            typed(asked, "text", min(MOST_TYPED, limits.characters)),
             typed(asked, "decoder", MOST_TYPED),
             count,
         )
@@ -287,7 +293,7 @@ class TraceDesk:
             model = self._prefixes.wrap(self._model(branch.trace.model.id))
             known = tuple(b.trace for b in tab.tree.branches)
             seconds = {name: self._model(name) for name in second_models([spec])}
-            options = ForkOptions(tokens, known, job.cancel, seconds)
+            options = ForkOptions(tokens, known, job.cancel, seconds, limits.top)
             made: list[Trace] = []
             with place(self._places, job):
                 for run in fork_runs(model, branch.trace, at, [way], options):
@@ -332,7 +338,7 @@ class TraceDesk:
         with tab.lock:
             if tab.job is not None and not tab.job.done:
                 raise NotCapable(f"{tab.job.what} is under way.", "Wait for it, or stop it.")
-            tab.job = Job(what).start(work)
+            tab.job = self._limits.begin(tab.session, Job(what), work)
             # It may have ended already: its end is told by the question after it, with all it made.
             return {**tab.job.as_data(), "done": False}
 

@@ -11,7 +11,7 @@ import gradio as gr
 from explorer.core.errors import InvalidParams
 from explorer.core.loops import LoopThresholds
 from explorer.services import checks
-from explorer.services.compare import MAX_TOP, CompareRequest, Services
+from explorer.services.compare import CompareRequest, Services
 from explorer.services.presets import DEFAULT_PRESET
 from explorer.ui import incoming
 
@@ -198,8 +198,9 @@ def _settings_column(services: Services) -> dict[str, Any]:
 def _more_settings(services: Services) -> dict[str, Any]:
     with gr.Row():
         top = gr.Number(
-            DEFAULT_TOP, label=f"Alternatives a token, at most {MAX_TOP}", elem_id="gx-top",
-            min_width=100,
+            min(DEFAULT_TOP, services.settings.max_top),
+            label=f"Alternatives a token, at most {services.settings.max_top}",
+            elem_id="gx-top", min_width=100,
         )  # fmt: skip
         deadline = gr.Number(
             None, label=f"Time limit, s, at most {services.settings.max_run_s:g}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explorer.core.errors import InvalidParams
-from explorer.services.settings import read_settings
+from explorer.services.settings import SETTINGS, read_settings, settings_rows, settings_table
 
 
 def test_alone_on_this_machine_any_model_may_be_named() -> None:
@@ -33,3 +33,41 @@ def test_a_list_overrides_and_its_first_is_the_default() -> None:
 def test_a_number_that_is_none_is_named(text: str) -> None:
     with pytest.raises(InvalidParams, match="EXPLORER_PORT"):
         read_settings({"EXPLORER_PORT": text})
+
+
+def test_where_others_reach_the_page_limits_are_tighter_unless_set() -> None:
+    env = {"EXPLORER_HOST": "0.0.0.0", "EXPLORER_MAX_TOP": "40"}
+    own, public = read_settings({}), read_settings(env)
+    assert public.max_prompt_chars < own.max_prompt_chars
+    assert public.max_visitor_runs < own.max_visitor_runs
+    assert public.max_top == 40
+    assert read_settings({}, host="0.0.0.0").max_run_s == public.max_run_s
+
+
+def test_what_the_command_line_names_stands_before_the_environment() -> None:
+    settings = read_settings({"EXPLORER_PORT": "1", "EXPLORER_MODEL": "a/b"}, port=8, model=None)
+    assert (settings.port, settings.model) == (8, "a/b")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("EXPLORER_MAX_LANES", "9", "At most 8"),
+        ("EXPLORER_MAX_LANES", "2.5", "whole number"),
+        ("EXPLORER_PORT", "70000", "At most 65,535"),
+        ("EXPLORER_MAX_RUN_S", "inf", "no positive number"),
+    ],
+)
+def test_a_number_out_of_bounds_is_named(name: str, text: str, words: str) -> None:
+    with pytest.raises(InvalidParams, match=f"{name}={text}.*{words}"):
+        read_settings({name: text})
+
+
+def test_every_setting_is_listed_with_where_it_comes_from() -> None:
+    rows = {row.name: row for row in settings_rows({"EXPLORER_MAX_TOP": "7", "SPACE_ID": "a/b"})}
+    assert set(rows) == {setting.variable for setting in SETTINGS}
+    assert (rows["EXPLORER_MAX_TOP"].value, rows["EXPLORER_MAX_TOP"].origin) == ("7", "environment")
+    assert rows["EXPLORER_MAX_RUN_S"].origin == "default where others reach the page"
+    assert rows["EXPLORER_PORT"].origin == "default"
+    assert rows["EXPLORER_MODELS"].value == "smollm2-135m, tiny"
+    assert all(f"| `{name}` |" in settings_table() for name in rows)
