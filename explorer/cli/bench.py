@@ -29,6 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--repeats", action="store_true", help="what finding all repeated spans costs, instead"
     )
+    parser.add_argument(
+        "--visitors",
+        type=int,
+        metavar="N",
+        help="N visitors with four lanes each, at once and one after another, instead",
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
@@ -45,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.repeats:
         return _repeats(arguments.rounds, as_json=arguments.json)
     model = open_model(arguments.model, rows=8, tokens=arguments.tokens)
+    if arguments.visitors is not None:
+        return _visitors(model, arguments)
     if arguments.processors:
         return _processors(model, as_json=arguments.json)
     quiet = not sys.stderr.isatty()
@@ -88,6 +96,30 @@ def _processors(model: ModelHandle, *, as_json: bool) -> int:
     ]
     print(table(["processor", "time", ""], rows))
     return 0
+
+
+def _visitors(model: ModelHandle, arguments: argparse.Namespace) -> int:
+    """Print how visitors at once fare beside visitors one after another; 1 if a promise broke."""
+    from explorer.services.visitors import FIRST_LIMIT, THROUGHPUT, crowd, services_with
+
+    found = crowd(services_with(model), arguments.visitors, arguments.tokens)
+    firsts = sorted(visit.first_s for visit in found.together)
+    if arguments.json:
+        figures = {"throughput": found.throughput, "slowest_first": found.slowest_first}
+        print(json.dumps(asdict(found) | figures | {"holds": found.holds}, indent=2))
+        return 0 if found.holds else 1
+    rows = [
+        ["throughput over one at a time", f"{found.throughput:.2f}", f"at least {THROUGHPUT:g}"],
+        ["slowest first token over median", f"{found.slowest_first:.2f}", f"under {FIRST_LIMIT:g}"],
+        ["visits that failed", str(found.failed), "0"],
+    ]
+    print(f"{model.info.id}, {arguments.visitors} visitors, 4 lanes of {arguments.tokens} tokens")
+    print(table(["", "found", "promise"], rows))
+    print(
+        f"together {found.together_s:.2f} s, one after another {found.alone_s:.2f} s; first tokens "
+        f"after {firsts[0]:.2f} to {firsts[-1]:.2f} s"
+    )
+    return 0 if found.holds else 1
 
 
 def _repeats(rounds: int, *, as_json: bool) -> int:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 import time
 from dataclasses import dataclass
 
-from explorer.core.errors import ExplorerError
+from explorer.core.errors import ExplorerError, InvalidParams
+from explorer.core.handle import ModelHandle
 from explorer.services.compare import CompareRequest, Services
+from explorer.services.model_pool import ModelPool
+from explorer.services.settings import Settings
 
 LANES = ("greedy", "nucleus:p=0.95", "temperature:temperature=0.8", "min_p:p=0.05")
+_TOKEN = '"t":'
 PROMPTS = (
     "Once upon a time there was a little",
     "The old lighthouse keeper opened the door and",
@@ -18,6 +23,12 @@ PROMPTS = (
     "It was raining, so the children stayed at home and",
     "The dog was hungry. He looked for",
 )
+
+
+THROUGHPUT = 2.0
+"""Promised: together at least so many times the tokens a second of one at a time."""
+FIRST_LIMIT = 3.0
+"""Promised: the slowest first token comes before so many times the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +80,35 @@ class Crowd:
         firsts = [visit.first_s for visit in self.together]
         return max(firsts) / statistics.median(firsts)
 
+    @property
+    def holds(self) -> bool:
+        """True where all promises are kept."""
+        return (
+            not self.failed and self.throughput >= THROUGHPUT and self.slowest_first < FIRST_LIMIT
+        )
+
+
+def services_with(model: ModelHandle) -> Services:
+    """All that is below the page, with one model in memory."""
+    name = model.info.id
+    pool = ModelPool(names=[name])
+    pool.add(name, model)
+    return Services(Settings(model=name), pool)
+
 
 def crowd(services: Services, visitors: int, tokens: int) -> Crowd:
     """Let visitors run four lanes each, at once and then one after another.
 
     Args:
         services: with the model in memory.
-        visitors: how many.
+        visitors: how many, at least 1.
         tokens: new ones a lane.
+
+    Raises:
+        InvalidParams: for no visitor.
     """
+    if visitors < 1:
+        raise InvalidParams("Nobody visits.", "Ask for one visitor at least.")
     visit(services, 0, tokens)  # what is made once is made before
     started = time.perf_counter()
     together: list[Visit | None] = [None] * visitors
@@ -114,7 +145,7 @@ def visit(services: Services, number: int, tokens: int) -> Visit:
     try:
         for frame in services.run(session, request):
             text = frame.ndjson
-            if first_s != first_s and '"t":' in text:
+            if math.isnan(first_s) and _TOKEN in text:
                 first_s = time.perf_counter() - started
         traces = services.latest_traces(session)
     except ExplorerError as error:
