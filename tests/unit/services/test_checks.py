@@ -22,7 +22,7 @@ from explorer.services.scoring import score
 
 VOCAB = LetterTokenizer().vocab_size
 
-NO_NUMBERS = [None, "x", "5", 1.5, 5.0, math.nan, math.inf, True, [], {}, b"5", object(), 1j]
+NO_NUMBERS = [None, "x", "5", 1.5, 5.0, math.nan, math.inf, True, [], {}, b"5", ..., 1j]
 SURROGATE = "a\ud800b"
 
 
