@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from explorer.render.export_html import export_page
 from explorer.services.catalog_view import catalog_json
 from explorer.services.export import to_csv
 from explorer.services.generation import Run, RunOptions, second_models
+from explorer.services.gpu_opening import WAITING, Opening
 from explorer.services.labs.desk import LabDesk
 from explorer.services.latent.desk import LatentDesk
 from explorer.services.limits import Limits
@@ -76,6 +77,7 @@ class Services:
         self.settings = settings
         self.pool = pool
         self.default_model = settings.model
+        self.on_gpu: Callable[[str, Run], Opening] = lambda _name, run: Opening(run)
         self._sessions = Sessions()
         self._token_stages = TokenStages()
         self._slots = threading.BoundedSemaphore(RUN_SLOTS)
@@ -187,7 +189,13 @@ class Services:
                 cancel=cancel,
                 second_models=seconds,
             )
-            live = LiveRun(run)
+            opening = self.on_gpu(request.model, run)
+            try:
+                while not cancel.is_set() and not opening.wait(FRAME_S):
+                    yield Frame("", None, WAITING)
+            finally:
+                opening.stop_waiting()
+            live = LiveRun(opening.run, opening.note)
             if not self._sessions.begin(session, cancel, live):
                 yield Frame("", None, "")
                 return
@@ -285,6 +293,9 @@ class Services:
         while not self._slots.acquire(timeout=API_UPDATE_S):
             yield _progress(run)
         try:
+            opening = self.on_gpu(request.model, run)
+            opening.wait()
+            run = opening.run
             told = time.monotonic()
             for _ in run.columns():
                 if time.monotonic() - told >= API_UPDATE_S:

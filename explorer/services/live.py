@@ -71,10 +71,11 @@ class LiveRun:
 
     Args:
         run: a run that has not begun.
+        remark: stands in every frame's state; "" for none.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, remark: str = "") -> None:
+        self.run, self._remark = run, remark
         self.text = ""
         self._wire = WireRun(run)
         self._header = self._wire.header()
@@ -130,14 +131,17 @@ class LiveRun:
     def _state(self) -> str:
         elapsed = time.perf_counter() - self._started
         if self._tokens == 0:
-            return f"{self._note} · {elapsed:.1f} s"
+            return self._with_remark([self._note, f"{elapsed:.1f} s"])
         words = [format_count(self._tokens, "token")]
         # The sum of the lanes' speeds: each counts from its own first token.
         after = self._tokens - self._first_tokens + 1
         rate = tokens_per_s(after, self._latest_s, self._first_s)
         if rate is not None:
             words.append(f"{rate:.0f} tokens/s over all lanes")
-        return " · ".join([*words, f"{elapsed:.1f} s"])
+        return self._with_remark([*words, f"{elapsed:.1f} s"])
+
+    def _with_remark(self, words: list[str]) -> str:
+        return " · ".join([*words, *filter(None, [self._remark])])
 
     def result(self) -> Result:
         """What was made so far, whole at any moment and whatever thread asks."""

@@ -24,12 +24,15 @@ from explorer.services.model_memory import (
     require_memory,
 )
 from explorer.services.model_sources import Sources, find_model
+from explorer.services.space import on_zero_gpu
 
 LOG = logging.getLogger("explorer")
 
 
 def choose_device() -> str:
-    """A CUDA card, else Apple's GPU, else the CPU."""
+    """A CUDA card, else Apple's GPU, else the CPU; a GPU that is lent call by call is none."""
+    if on_zero_gpu():
+        return "cpu"
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from explorer.core.errors import ExplorerError
 from explorer.services.settings import Settings
+from explorer.services.space import import_spaces
+
+if TYPE_CHECKING:
+    from explorer.services.compare import Services
 
 log = logging.getLogger("explorer")
 
@@ -22,11 +28,14 @@ def serve(settings: Settings) -> None:
     log.setLevel(logging.INFO)
     # Read when gradio is imported: without them it asks its maker's servers for news.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    spaces = import_spaces()  # before anything touches CUDA
     from explorer.services.compare import Services  # noqa: PLC0415  # after the variables above
     from explorer.services.model_pool import ModelPool  # noqa: PLC0415
     from explorer.ui.app import build_app, launch_options  # noqa: PLC0415
 
     services = Services(settings, ModelPool(settings.pool_size))
+    if spaces is not None:
+        _use_zero_gpu(services, spaces)
     app = build_app(services)
     try:
         app.launch(
@@ -45,3 +54,12 @@ def serve(settings: Settings) -> None:
     services.start_loading(settings.model)  # after the page is up: it shows how far this is
     log.info("The page is at http://%s:%s (Ctrl+C stops it)", settings.host, settings.port)
     app.block_thread()
+
+
+def _use_zero_gpu(services: Services, spaces: ModuleType) -> None:
+    """Place the offered models before the page is launched: forks find only what is there then."""
+    from explorer.services.zero_gpu import ZeroGpu  # noqa: PLC0415
+
+    gpu = ZeroGpu(spaces)
+    gpu.place(services.settings.allowed_models or (services.default_model,))
+    services.on_gpu = gpu.open
