@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -59,7 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(total=arguments.rounds + 1, desc="rounds", leave=False, disable=quiet) as bar:
         ratios = bench(model, arguments.tokens, arguments.rounds, bar.update)
     if arguments.json:
-        print(json.dumps([asdict(r) | {"holds": r.holds} for r in ratios], indent=2))
+        told = [asdict(r) | {"holds": r.holds} for r in ratios]
+        for entry in told:
+            entry["limit"] = entry["limit"] if math.isfinite(entry["limit"]) else None
+        print(json.dumps(told, indent=2))
     else:
         info = model.info
         print(f"{info.id}, {info.dtype}, {info.device}, {arguments.rounds} rounds, 8 lanes")
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
                 r.name,
                 f"{r.median:.3f}",
                 f"{r.lowest:.3f} to {r.highest:.3f}",
-                f"{r.limit:.2f}",
+                f"{r.limit:.2f}" if math.isfinite(r.limit) else "none",
                 "yes" if r.holds else "NO",
                 ", ".join(f"{name} {seconds:.2f} s" for name, seconds in r.figures.items()),
             ]
