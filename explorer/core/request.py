@@ -80,9 +80,7 @@ class Request:
             there are to read; a second model reads the prompt once more, so it counts too.
         given: ids that stand between the prompt and the first new token, in every lane: a
             continuation that goes on. They count in the numbers of steps, and are no prompt.
-        turn: held while the lanes choose, between two forwards. Choosing is some hundred small
-            operations; threads that do theirs at once hand the interpreter's lock to each other
-            at every one, and all are slower than one after another.
+        turn: entered while the lanes choose, between two forwards (`explorer.core.turns`).
     """
 
     prompt_ids: tuple[int, ...]

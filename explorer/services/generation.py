@@ -20,6 +20,7 @@ from explorer.core.loops import LoopThresholds
 from explorer.core.noise import lane_keys
 from explorer.core.recorder import LaneLabel, Recorder, RunFacts
 from explorer.core.trace_schema import MAX_SEED_BITS, MAX_TOKENS, MAX_TOP
+from explorer.core.turns import Turn
 from explorer.core.types import Column, Prompt, StopReason, Terms, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import Chain, parse
@@ -30,8 +31,8 @@ from explorer.services.model_memory import ModelSize, estimate_need, free_memory
 MAX_LANES = 8
 MAX_ROWS = 64
 RANDOM_SEED = -1
-_TURN = FairLock()
-"""Lanes of one run choose at a time, whatever the model (`Request.turn`)."""
+_TURNS = FairLock()
+"""One run chooses at a time, whatever its model (`explorer.core.turns`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,7 @@ class Run:
             interrupted=self._interrupt(),
             on_prefill=self.on_prefill,
             given=self.given.ids,
-            turn=_TURN,
+            turn=Turn(_TURNS),
         )
 
     def _watchers(self, lane: int) -> tuple[engine.Watcher, ...]:
