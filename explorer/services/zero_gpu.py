@@ -19,7 +19,7 @@ import torch
 
 from explorer.core import errors
 from explorer.core.decoder import Leaf, Verdict
-from explorer.core.errors import ExplorerError, ModelUnavailable, NotCapable
+from explorer.core.errors import ExplorerError, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.models import Origin, load_local
 from explorer.core.types import Column, LaneEnd, Prompt, StopReason
@@ -246,7 +246,7 @@ class ZeroGpu:
                 _PLACED[name] = load_local(
                     found.path, id=name, device=device, dtype=dtype, origin=origin
                 )
-            except ModelUnavailable as error:
+            except (ExplorerError, RuntimeError, AssertionError) as error:  # torch's are the latter
                 LOG.warning("%s is not placed on the GPU: %s", name, error)
 
     def open(self, name: str, plain: Run) -> Opening:

@@ -28,6 +28,8 @@ def serve(settings: Settings) -> None:
     log.setLevel(logging.INFO)
     # Read when gradio is imported: without them it asks its maker's servers for news.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    # A Space switches it on by itself, whatever `launch` is told.
+    os.environ.setdefault("GRADIO_SSR_MODE", "False")
     spaces = import_spaces()  # before anything touches CUDA
     from explorer.services.compare import Services  # noqa: PLC0415  # after the variables above
     from explorer.services.model_pool import ModelPool  # noqa: PLC0415
