@@ -231,18 +231,31 @@ function legendOf(entries, lines) {
   return make("div", { class: "gx-chart-legend" }, ...keys);
 }
 
-function drawHeatmap({ x, y, columns, rows, values, unit, name }) {
+/** The interval of one place of a map and what it was taken over, in words; "" where there is none. */
+function heatFacts({ low = [], high = [], n = [], unit }, i, k) {
+  const ends = [low, high].map((grid) => grid[i] && grid[i][k]);
+  const interval = ends.every(isNumber) ? `${formatResult(ends[0], unit)} to ${formatResult(ends[1], unit)}` : "";
+  const count = n[i] && isNumber(n[i][k]) ? `n = ${formatCount(n[i][k])}` : "";
+  return [interval, count].filter(Boolean).join(", ");
+}
+
+function drawHeatmap(result) {
+  const { x, y, columns, rows, values, unit, name } = result;
   const known = values.flat().filter(isNumber);
   const [low, high] = [Math.min(...known), Math.max(...known)];
   const heads = [make("th", { text: `${y.title} \\ ${x.title}` }), ...columns.map((word) => make("th", { scope: "col", text: word }))];
   const body = values.map((row, i) =>
     make("tr", {}, make("th", { scope: "row", text: rows[i] }), ...row.map((value, k) => {
+      const facts = heatFacts(result, i, k);
       const cell = make("td", { class: "gx-heat", text: formatResult(value, unit), title: `${rows[i]}, ${columns[k]}: ${withUnit(value, unit)}` });
+      if (facts) cell.append(make("small", { text: facts }));
       if (isNumber(value)) cell.style.setProperty("--gx-share", String((value - low) / (high - low || 1)));
       return cell;
     })),
   );
-  return [make("div", { class: "gx-sideways", tabindex: 0, role: "region", "aria-label": `${name}; it scrolls sideways` }, make("table", { class: "gx-result-table" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body)))];
+  const words = [unit && unit !== "share" ? `in ${unitWord(unit)}` : "", result.n && result.n.length ? "below each value its 95 % interval, and n" : ""].filter(Boolean).join("; ");
+  const grid = make("table", { class: "gx-result-table" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...body));
+  return [make("div", { class: "gx-sideways", tabindex: 0, role: "region", "aria-label": `${name}; it scrolls sideways` }, grid), words ? make("p", { class: "gx-soft", text: words }) : ""];
 }
 
 /** Saves a picture as it looks, its colours written out: a file knows no style sheet of ours. */

@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         schema,
         score,
         settings,
+        sweep,
         ui,
         verify,
     )
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         escape,
         lab,
         reinforce,
+        sweep,
     ):
         command.add_parser(commands)
     return parser

@@ -177,6 +177,9 @@ class Heatmap:
         rows: labels along y, top first.
         values: [rows][columns]; None where there is none.
         unit: of the values.
+        low: lower ends of their 95 % intervals, [rows][columns]; () where there are none.
+        high: upper ends.
+        n: what each was taken over.
     """
 
     name: str
@@ -186,10 +189,14 @@ class Heatmap:
     rows: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
     unit: str = ""
+    low: tuple[tuple[float | None, ...], ...] = ()
+    high: tuple[tuple[float | None, ...], ...] = ()
+    n: tuple[tuple[int | None, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        shape = {len(row) for row in self.values} | {len(self.columns)}
-        if len(self.values) != len(self.rows) or len(shape) != 1:
+        grids = [self.values, *(grid for grid in (self.low, self.high, self.n) if grid)]
+        shape = {len(row) for grid in grids for row in grid} | {len(self.columns)}
+        if {len(grid) for grid in grids} != {len(self.rows)} or len(shape) != 1:
             raise ValueError(f"the map {self.name!r} is no grid of its labels")
 
 

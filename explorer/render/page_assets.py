@@ -116,11 +116,11 @@ def page_script(*, whole: bool = False) -> str:
 
 @cache
 def results_script() -> str:
-    """The script that draws a lab's results by themselves, as `ExplorerResults`."""
-    names = ("format", "results")
+    """The script that draws results of a lab or a sweep by themselves, as `ExplorerResults`."""
+    names = ("format", "results", "sweep_report")
     parts = [(ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in names]
     palette_line = f"const PALETTE = {json_for_script(palette.script_constants())};"
-    given = "window.ExplorerResults = { mount: mountResults };"
+    given = "window.ExplorerResults = { mount: mountResults, mountSweep };"
     return "\n".join(["(() => {", '"use strict";', palette_line, *parts, given, "})();"])
 
 

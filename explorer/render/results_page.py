@@ -1,4 +1,4 @@
-"""A lab's results as one HTML file that opens anywhere: the page's own drawings, no network."""
+"""Results as one HTML file that opens anywhere: the page's own drawings, no network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <div id="gx-root"></div>
 </main>
 <script>$script</script>
-<script>ExplorerResults.mount(document.getElementById("gx-root"), $data);</script>
+<script>ExplorerResults.$mount(document.getElementById("gx-root"), $data);</script>
 </body>
 </html>
 """)
@@ -39,9 +39,24 @@ def results_page(data: Mapping[str, Any]) -> str:
     Args:
         data: as `explorer.services.labs.running.LabRun.as_data` gives it.
     """
+    return _page("mount", data)
+
+
+def sweep_page(data: Mapping[str, Any]) -> str:
+    """The page of a sweep: its table, and any metric over any parameter.
+
+    Args:
+        data: `title`, `said` (sentences), `table` (a result) and `pictures`, each with `metric`,
+            `over` and `result`.
+    """
+    return _page("mountSweep", data)
+
+
+def _page(mount: str, data: Mapping[str, Any]) -> str:
     return _PAGE.substitute(
         title=html.escape(str(data.get("title", "Results"))),
         styles=page_styles("export", "results"),
         script=results_script(),
+        mount=mount,
         data=json_for_script(data),
     )

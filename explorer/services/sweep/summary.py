@@ -53,10 +53,13 @@ class Group:
 
     @cached_property
     def params(self) -> dict[str, ParamValue]:
-        """Every parameter of its stages, such as {"nucleus.p": 0.95}."""
+        """Every parameter of its stages, such as {"nucleus.p": 0.95}.
+
+        One that is named after its stage is written once: {"temperature": 0.8}.
+        """
         chain = parse(self.decoder)
         return {
-            f"{stage.info.name}.{f.name}": getattr(stage.params, f.name)
+            _key(stage.info.name, f.name): getattr(stage.params, f.name)
             for stage in (*chain.processors, chain.chooser)
             for f in describe(stage.info.params)
         }
@@ -147,6 +150,10 @@ def summarize(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> Summary:
         for (model, decoder), mine in sums.items()
     )
     return Summary(groups, metrics, errors, tuple(held), cells)
+
+
+def _key(stage: str, param: str) -> str:
+    return stage if param == stage else f"{stage}.{param}"
 
 
 def unit_of(metric: str) -> str:

@@ -91,7 +91,7 @@ def test_a_folder_holds_a_row_a_cell_and_a_row_a_token(tmp_path) -> None:
     }
     greedy, cut = summary.groups[0], summary.groups[2]
     assert (greedy.runs, greedy.prompts, cut.runs, cut.prompts) == (3, 3, 6, 3)
-    assert cut.params == {"temperature.temperature": 0.7, "nucleus.p": 0.95}
+    assert cut.params == {"temperature": 0.7, "nucleus.p": 0.95}
     figure = cut.figures["perplexity"]
     own = [c for c in cells if c["decoder"] == cut.decoder]
     by_prompt = [[c["perplexity"] for c in own if c["prompt"] == k] for k in range(3)]
