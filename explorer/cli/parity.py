@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     from explorer.cli.progress import LoadBar
     from explorer.core.errors import InvalidParams
     from explorer.services import checks
-    from explorer.services.generation import make_prompt
     from explorer.services.parity import load_as, parity
+    from explorer.services.prompts import make_prompt
     from explorer.services.settings import read_settings
 
     if len(arguments.holdings) < 2:

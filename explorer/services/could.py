@@ -25,7 +25,8 @@ from explorer.core.noise import derived
 from explorer.core.types import Trace
 from explorer.decoders.spec import Chain
 from explorer.services.admitting import ChainNeeds, Needed, StageNeeded, hardest, what_admits
-from explorer.services.generation import Run, RunOptions, make_prompt, read_specs
+from explorer.services.generation import Run, RunOptions, read_specs
+from explorer.services.prompts import make_prompt
 
 _DRAWS = 16
 """Luck tried where a processor itself draws: the law is the mean over it."""

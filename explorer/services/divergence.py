@@ -20,7 +20,7 @@ from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
 from explorer.core.types import TokenStep, Trace
 from explorer.decoders.spec import Chain, parse
-from explorer.services.generation import make_prompt
+from explorer.services.prompts import make_prompt
 from explorer.services.scoring import is_scored
 from explorer.services.verify.views import view_at
 

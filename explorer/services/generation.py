@@ -27,6 +27,7 @@ from explorer.decoders.spec import Chain, parse
 from explorer.services import checks
 from explorer.services.loading import load_model
 from explorer.services.model_memory import ModelSize, estimate_need, free_memory, require_memory
+from explorer.services.prompts import make_prompt
 
 MAX_LANES = 8
 MAX_ROWS = 64
@@ -110,33 +111,6 @@ def library_versions() -> dict[str, str]:
     except PackageNotFoundError:
         found["explorer"] = "0.1.0"
     return found
-
-
-def make_prompt(model: ModelHandle, prompt: str | Sequence[int] | Prompt, *, chat: bool) -> Prompt:
-    """A prompt as the model reads it; an empty text means BOS.
-
-    Raises:
-        InvalidParams: for a prompt that is neither text nor token ids, a chat prompt to a model
-            without a chat template, or an empty prompt to a tokenizer with no begin or end mark.
-    """
-    if isinstance(prompt, Prompt):
-        return replace(prompt, ids=checks.token_ids("the prompt", prompt.ids))
-    if not isinstance(prompt, str):
-        return Prompt("", checks.token_ids("the prompt", prompt), "none")
-    checks.text("The prompt", prompt)
-    tokenizer = model.tokenizer
-    if chat:
-        if not tokenizer.has_chat_template:
-            raise InvalidParams(f"{model.info.id} has no chat template.", "Use raw completion.")
-        return Prompt(prompt, tuple(tokenizer.encode_chat(prompt)), "chat")
-    ids = tokenizer.encode(prompt)
-    if not ids:
-        if tokenizer.bos_id is None:
-            raise InvalidParams(
-                f"The prompt is empty and {model.info.id} has no begin mark.", "Type something."
-            )
-        ids = [tokenizer.bos_id]
-    return Prompt(prompt, tuple(ids), "raw")
 
 
 class Run:

@@ -16,7 +16,8 @@ from explorer.core.recorder import LaneLabel, assemble
 from explorer.core.trace_schema import MAX_TOP
 from explorer.core.types import Noise, Prompt, StopReason, TokenStep, Trace
 from explorer.services import checks
-from explorer.services.generation import check_model, library_versions, make_prompt
+from explorer.services.generation import check_model, library_versions
+from explorer.services.prompts import make_prompt
 
 SCORED = "score"
 """Stands where a decoder spec would, in a trace of given text."""

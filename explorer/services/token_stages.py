@@ -21,7 +21,7 @@ from explorer.core.types import TokenStep, Trace
 from explorer.core.waterfall import StagePart, StageRow, make_view, waterfall
 from explorer.core.waterfall_bounds import bounded_waterfall, from_step
 from explorer.decoders.spec import Chain, Stage, parse
-from explorer.services.generation import make_prompt
+from explorer.services.prompts import make_prompt
 
 KEPT = 32
 """Tokens whose logits are kept, over all visitors: some 12 MB at 49,152 tokens."""

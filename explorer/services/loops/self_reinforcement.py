@@ -15,7 +15,8 @@ from explorer.core.handle import ModelHandle, Tokenizer
 from explorer.core.intervals import Figure, pooled
 from explorer.core.repeated_copies import Unit, read_copies
 from explorer.services import checks
-from explorer.services.generation import check_model, make_prompt
+from explorer.services.generation import check_model
+from explorer.services.prompts import make_prompt
 
 BASE = "Here is the passage."
 """What stands before the first copy."""

@@ -15,7 +15,7 @@ from explorer.core.trace_schema import TraceEntry
 from explorer.core.types import Loop, StopReason, TokenStep, Trace
 from explorer.core.watchers import LoopWatcher, StopStringWatcher
 from explorer.decoders.spec import parse
-from explorer.services.generation import make_prompt
+from explorer.services.prompts import make_prompt
 from explorer.services.scoring import is_scored, windows_of
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 

@@ -13,7 +13,7 @@ from explorer.core.forcing import Windows, forced_laws, windowed_laws
 from explorer.core.handle import ModelHandle
 from explorer.core.types import TokenStep, Trace
 from explorer.decoders.spec import Chain, parse
-from explorer.services.generation import make_prompt
+from explorer.services.prompts import make_prompt
 from explorer.services.scoring import is_scored, windows_of
 from explorer.services.verify.choices import Choices
 from explorer.services.verify.findings import Failed, Findings, Mismatch, judged

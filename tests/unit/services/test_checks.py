@@ -16,8 +16,9 @@ from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.core.loops import LoopThresholds
 from explorer.core.types import Prompt
 from explorer.decoders.spec import parse
-from explorer.services.generation import Run, RunOptions, generate, make_prompt, stream
+from explorer.services.generation import Run, RunOptions, generate, stream
 from explorer.services.model_sources import Sources, find_model
+from explorer.services.prompts import make_prompt
 from explorer.services.scoring import score
 
 VOCAB = LetterTokenizer().vocab_size

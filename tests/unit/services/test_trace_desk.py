@@ -234,9 +234,9 @@ def test_forks_of_a_tab_read_a_shared_prefix_once(monkeypatch) -> None:
     read: list[int] = []
 
     class Spy(KVBatch):
-        def forward(self, token_ids, keep=1):
+        def _answer(self, token_ids, keep):
             read.append(sum(map(len, token_ids)))
-            return super().forward(token_ids, keep)
+            return super()._answer(token_ids, keep)
 
     monkeypatch.setattr("explorer.core.models.KVBatch", Spy)
     models = Models()
