@@ -67,7 +67,8 @@ def test_claims_are_written_between_their_marks(tmp_path, monkeypatch) -> None:
     few = Catalog("lab", [CATALOG["set_prompting"]])
     monkeypatch.setattr("explorer.labs.CATALOG", few)
     page = tmp_path / "labs.md"
-    page.write_text("# A\n<!-- claims of tiny -->\nwhat was here\n<!-- end of claims of tiny -->\nB\n")
+    begin, end = "<!-- claims of tiny -->", "<!-- end of claims of tiny -->"
+    page.write_text(f"# A\n{begin}\nwhat was here\n{end}\nB\n")
     assert main(["labs", "--check", "--model", "tiny", "--write", str(page)]) == 0
     text = page.read_text()
     assert text.startswith("# A\n<!-- claims of tiny -->\n\n| lab | claim |")
