@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
@@ -10,7 +11,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from explorer.services.live import LiveRun, Result
+
+SAVED = "explorer-saved-"
+"""Begins the name of a tab's folder; the number of the process follows."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -124,7 +130,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.setdefault(key, Session())
             if session.files is None:
-                session.files = Path(tempfile.mkdtemp(prefix="explorer-"))
+                session.files = Path(tempfile.mkdtemp(prefix=f"{SAVED}{os.getpid()}-"))
                 weakref.finalize(session, shutil.rmtree, session.files, ignore_errors=True)
             return session.files
 
@@ -147,6 +153,21 @@ def _drop(session: Session) -> None:
     session.end()
     if session.files is not None:
         shutil.rmtree(session.files, ignore_errors=True)
+
+
+def clear_leftovers() -> int:
+    """Remove the saved files of processes that were killed; those of living ones stay.
+
+    Returns:
+        How many tabs' folders were removed.
+    """
+    removed = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{SAVED}*-*"):
+        number = folder.name.removeprefix(SAVED).partition("-")[0]
+        if number.isdigit() and folder.is_dir() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays: it is refused
+            removed += not folder.exists()
+    return removed
 
 
 def size_of(result: Result) -> int:

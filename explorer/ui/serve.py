@@ -33,8 +33,10 @@ def serve(settings: Settings) -> None:
     spaces = import_spaces()  # before anything touches CUDA
     from explorer.services.compare import Services  # noqa: PLC0415  # after the variables above
     from explorer.services.model_pool import ModelPool  # noqa: PLC0415
+    from explorer.services.sessions import clear_leftovers  # noqa: PLC0415
     from explorer.ui.app import build_app, launch_options  # noqa: PLC0415
 
+    clear_leftovers()
     services = Services(settings, ModelPool(settings.pool_size))
     if spaces is not None:
         _use_zero_gpu(services, spaces)
