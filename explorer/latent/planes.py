@@ -16,6 +16,8 @@ from explorer.core.progress import Progress, quiet
 Floats = NDArray[np.float64]
 _SAME = 1e-9
 _SHARE = re.compile(r"(\d+)/([1-9]\d*)")
+_BEAT_S = 0.2
+"""Seconds between two tellings of how far a map is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +124,45 @@ def principal(points: Floats) -> Plane:
 
 
 class _Epochs:
-    """What a progress bar writes to: the share it has done is told, nothing is shown."""
+    """What a progress bar writes to: the share it has done is told, nothing is shown.
+
+    Attributes:
+        error: what whoever is told raised, to be raised at the bar's next beat: a bar that fails
+            while it writes keeps a lock that all bars of this process share.
+    """
 
     def __init__(self, told: Callable[[float], None]) -> None:
         self._told = told
+        self.error: BaseException | None = None
 
     def write(self, text: str) -> None:
         """Read "done/all"; what else there is on a line of the bar says nothing."""
         found = _SHARE.search(text)
-        if found:
+        if found is None or self.error is not None:
+            return
+        try:
             self._told(int(found[1]) / int(found[2]))
+        except BaseException as error:  # noqa: BLE001  # raised at the next beat
+            self.error = error
 
     def flush(self) -> None:
         """Nothing is held back."""
+
+
+class _Beat(float):
+    """Least seconds between two writings of a bar; looked at before each, where no lock is held."""
+
+    def __new__(cls, seconds: float, _epochs: _Epochs) -> _Beat:
+        return super().__new__(cls, seconds)
+
+    def __init__(self, _seconds: float, epochs: _Epochs) -> None:
+        self._epochs = epochs
+
+    def __le__(self, passed: float) -> bool:
+        """Whether so many seconds are enough; where somebody gave up, that is raised."""
+        if self._epochs.error is not None:
+            raise self._epochs.error
+        return float(self) <= float(passed)
 
 
 def neighbour_map(
@@ -171,10 +199,13 @@ def neighbour_map(
                 "disable": False,
                 "file": told,
                 "bar_format": "{n}/{total}",
-                "mininterval": 0.2,
+                "mininterval": _Beat(_BEAT_S, told),
             },
         )
-        return np.asarray(model.fit_transform(points), dtype=np.float64)
+        found = np.asarray(model.fit_transform(points), dtype=np.float64)
+    if told.error is not None:
+        raise told.error
+    return found
 
 
 def straight(start: Floats, end: Floats, steps: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tqdm import tqdm
 
 from explorer.core.errors import InvalidParams
+from explorer.latent import planes
 from explorer.latent.meaning import meaning_order
 from explorer.latent.planes import (
     Plane,
@@ -98,12 +100,13 @@ class BarOnly:
         self._init, self._bar = init, tqdm_kwds
 
     def fit_transform(self, points):
-        for _ in tqdm(range(4), **{**self._bar, "mininterval": 0}):
+        for _ in tqdm(range(4), **self._bar):
             pass
         return self._init
 
 
 def test_a_map_of_neighbours_tells_its_stages_and_shares(monkeypatch, capfd) -> None:
+    monkeypatch.setattr(planes, "_BEAT_S", 0.0)
     monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=BarOnly))
     told: list[tuple[str, float | None]] = []
     points = RANDOM.normal(size=(30, 5))
@@ -118,6 +121,7 @@ def test_a_map_of_neighbours_tells_its_stages_and_shares(monkeypatch, capfd) -> 
 
 
 def test_a_map_of_neighbours_is_given_up_where_its_progress_raises(monkeypatch) -> None:
+    monkeypatch.setattr(planes, "_BEAT_S", 0.0)
     monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=BarOnly))
 
     def told(_stage: str, share: float | None) -> None:
@@ -127,6 +131,19 @@ def test_a_map_of_neighbours_is_given_up_where_its_progress_raises(monkeypatch) 
     points = RANDOM.normal(size=(30, 5))
     with pytest.raises(InterruptedError):
         neighbour_map(points, points[:, :2], progress=told)
+    # another thread's bar, such as that of a model that is loaded, finds the lock free
+    free: list[bool] = []
+
+    def look() -> None:
+        for lock in tqdm.get_lock().locks:
+            free.append(lock.acquire(timeout=2))
+            if free[-1]:
+                lock.release()
+
+    other = threading.Thread(target=look)
+    other.start()
+    other.join()
+    assert free == [True, True]
 
 
 def test_a_straight_way_has_equal_steps() -> None:
