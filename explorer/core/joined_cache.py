@@ -7,8 +7,7 @@ alone. So there is no padding, and no copy of keys and values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +19,6 @@ from explorer.core.growing_cache import GrowingLayer
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gpt_neox", "olmo2", "granite")
 """Kinds of models whose attention is known to take what it is given as it is; each is tested."""
-_NAME = "explorer_joined"
 _USUAL = "sdpa"
 
 
@@ -61,8 +59,7 @@ def can_join(model: PreTrainedModel, cache: DynamicCache) -> bool:
     """True where rows of several batches of this model can go through one forward."""
     return (
         model.config.model_type in FAMILIES
-        # The second is the name while other batches are joined just now.
-        and model.config._attn_implementation in (_USUAL, _NAME)
+        and model.config._attn_implementation == _USUAL
         and all(type(layer) is GrowingLayer for layer in cache.layers)
     )
 
@@ -95,35 +92,31 @@ def joined_logits(
     options: dict[str, Any] = {cache_name: JoinedCache(caches, rows), "use_cache": True}
     # A mask of four dimensions is taken as it is; attention here needs none.
     mask = torch.zeros(1, 1, 1, 1, dtype=model.dtype, device=device)
-    with torch.inference_mode(), _joined(model):
+    with torch.inference_mode():
         answer = model(input_ids=ids, position_ids=positions, attention_mask=mask, **options)
         logits: Tensor = answer.logits[:, -1].float()
     return list(torch.split(logits, rows))
 
 
-@contextmanager
-def _joined(model: PreTrainedModel) -> Iterator[None]:
-    """Attention takes the states of several caches, meanwhile."""
-    usual = model.config._attn_implementation
-    model.config._attn_implementation = _NAME
-    try:
-        yield
-    finally:
-        model.config._attn_implementation = usual
-
-
 def _attention(
     module: torch.nn.Module,
     query: Tensor,
-    key: JoinedStates,
-    value: JoinedStates,
-    _mask: Tensor | None,
+    key: Tensor | JoinedStates,
+    value: Tensor | JoinedStates,
+    mask: Tensor | None,
     **options: Any,
-) -> tuple[Tensor, None]:
-    """As the usual attention does, cache by cache."""
-    usual = ALL_ATTENTION_FUNCTIONS[_USUAL]
+) -> tuple[Tensor, Tensor | None]:
+    """The usual attention, which takes the states of several caches cache by cache.
+
+    It stands under the usual name for good: a name that a model had only while it steps would be
+    seen by whoever copies the model meanwhile, or reads a text with it.
+    """
+    if not isinstance(key, JoinedStates):
+        attended: tuple[Tensor, Tensor | None] = _SDPA(module, query, key, value, mask, **options)
+        return attended
     parts = zip(torch.split(query, [len(states) for states in key]), key, value, strict=True)
-    return torch.cat([usual(module, q, k, v, None, **options)[0] for q, k, v in parts]), None
+    return torch.cat([_SDPA(module, q, k, v, None, **options)[0] for q, k, v in parts]), None
 
 
-ALL_ATTENTION_FUNCTIONS.register(_NAME, _attention)
+_SDPA = ALL_ATTENTION_FUNCTIONS[_USUAL]
+ALL_ATTENTION_FUNCTIONS.register(_USUAL, _attention)

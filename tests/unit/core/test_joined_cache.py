@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import pytest
@@ -109,3 +110,29 @@ def test_runs_at_once_say_what_they_say_alone_and_share_forwards(
         for one, other in zip(found[seed], traces, strict=True):
             for a, b in zip(one.steps, other.steps, strict=True):
                 assert a.surprisal == pytest.approx(b.surprisal, abs=1e-4)
+
+
+def test_a_copy_made_during_a_joined_step_reads_by_itself(monkeypatch) -> None:
+    """Labs copy a model to tune it, and texts are scored, while others' steps are joined."""
+    model = model_of("llama")
+    ids = torch.tensor([[5, 6, 7, 8], [9, 8, 7, 0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    with torch.inference_mode():
+        expected = model(input_ids=ids, attention_mask=mask).logits
+    seen: list[torch.Tensor] = []
+    steps = [Step(begun(model, PROMPTS[0], 2), [4, 4]), Step(begun(model, PROMPTS[1], 1), [3])]
+    layer = model.model.layers[0]
+    forward = layer.forward
+
+    def meanwhile(*args, **kwargs):
+        if not seen:
+            seen.append(torch.empty(0))
+            other = copy.deepcopy(model)
+            other.model.layers[0].forward = type(layer).forward.__get__(other.model.layers[0])
+            with torch.inference_mode():
+                seen.append(other(input_ids=ids, attention_mask=mask).logits)
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(layer, "forward", meanwhile)
+    KVBatch.step_together(steps)
+    assert torch.equal(seen[-1], expected)
