@@ -21,6 +21,9 @@ Object.assign(window.Explorer, {
   mountLabs: (root, config) => {
     window.Explorer.labs = new LabsPage(root, config);
   },
+  mountMaps: (root) => {
+    window.Explorer.maps = new MapsPage(root);
+  },
   mountScore: (root, config) => {
     window.Explorer.score = new ScorePage(root, config);
   },

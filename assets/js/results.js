@@ -239,7 +239,8 @@ function heatFacts({ low = [], high = [], n = [], unit }, i, k) {
   return [interval, count].filter(Boolean).join(", ");
 }
 
-function drawHeatmap(result) {
+/** @param {object} result @param {{onCell?: (column: string, row: string) => void}} options called with the labels of a place that was clicked */
+function drawHeatmap(result, { onCell } = {}) {
   const { x, y, columns, rows, values, unit, name } = result;
   const known = values.flat().filter(isNumber);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -249,6 +250,7 @@ function drawHeatmap(result) {
       const facts = heatFacts(result, i, k);
       const cell = make("td", { class: "gx-heat", text: formatResult(value, unit), title: `${rows[i]}, ${columns[k]}: ${withUnit(value, unit)}` });
       if (facts) cell.append(make("small", { text: facts }));
+      if (onCell && isNumber(value)) cell.replaceChildren(make("button", { class: "gx-heat-open", type: "button", "aria-label": `${cell.title}: open its traces`, onclick: () => onCell(columns[k], rows[i]) }, ...cell.childNodes));
       if (isNumber(value)) cell.style.setProperty("--gx-share", String((value - low) / (high - low || 1)));
       return cell;
     })),

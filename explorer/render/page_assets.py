@@ -61,6 +61,7 @@ PAGE_SCRIPTS = (
     "score_page",
     "results",
     "labs_page",
+    "maps_page",
     "share",
     "traces_page",
     "pages",

@@ -33,6 +33,7 @@ from explorer.services.scoring import score
 from explorer.services.sessions import Sessions
 from explorer.services.settings import Settings
 from explorer.services.sharing import SharingDesk
+from explorer.services.sweep.map_desk import MapDesk
 from explorer.services.token_stages import Asked, TokenStages
 from explorer.services.traces.desk import TraceDesk
 
@@ -88,10 +89,11 @@ class Services:
         self.limits = limits = Limits.of(settings)
         self.scores = ScoreDesk(self.models, work, limits=limits)
         self.labs = LabDesk(self.models, work, settings.cache, limits)
+        self.maps = MapDesk(self.models, work, limits)
         self.traces = TraceDesk(
             self.models,
             work,
-            {"compare": self.latest_traces, "labs": self.labs.traces},
+            {"compare": self.latest_traces, "labs": self.labs.traces, "maps": self.maps.traces},
             limits,
         )
         self.loops = LoopDesk(
@@ -349,6 +351,7 @@ class Services:
         self.traces.forget(session)
         self.loops.forget(session)
         self.labs.forget(session)
+        self.maps.forget(session)
 
     def latest_traces(self, session: str) -> tuple[Trace, ...]:
         """What a session's latest run has made so far."""

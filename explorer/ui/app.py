@@ -13,7 +13,7 @@ from explorer.services.settings import Settings
 from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
-from explorer.ui.pages import compare, labs, latent, loops, score, traces
+from explorer.ui.pages import compare, labs, latent, loops, maps, score, traces
 from explorer.ui.security import BodyLimit, SecurityHeaders
 from explorer.ui.theme import make_theme
 
@@ -61,6 +61,8 @@ def build_app(services: Services) -> gr.Blocks:
                 score.build(services)
             with gr.Tab("Labs", id="labs"):
                 labs.build(services)
+            with gr.Tab("Maps", id="maps"):
+                maps.build(services)
             with gr.Tab("Traces", id="traces"):
                 traces.build(services)
         # The address names the page, so that a link leads to it.

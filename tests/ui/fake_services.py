@@ -30,6 +30,7 @@ from explorer.services.prompt_report import PromptReport
 from explorer.services.score_desk import ScoreDesk
 from explorer.services.settings import Settings
 from explorer.services.sharing import SharingDesk
+from explorer.services.sweep.map_desk import MapDesk
 from explorer.services.traces.desk import TraceDesk
 from ui.canned import HOSTILE, VOCABULARY, Canned, columns, line, title_of
 
@@ -89,10 +90,11 @@ class FakeServices:
             self.models, threading.BoundedSemaphore(4), lambda _name, _dtype: self.models.model
         )
         self.labs = LabDesk(self.models, threading.BoundedSemaphore(4))
+        self.maps = MapDesk(self.models, threading.BoundedSemaphore(4))
         self.traces = TraceDesk(
             self.models,
             threading.BoundedSemaphore(4),
-            {"compare": lambda _: (), "labs": self.labs.traces},
+            {"compare": lambda _: (), "labs": self.labs.traces, "maps": self.maps.traces},
         )
         self.loops = LoopDesk(
             self.models,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,10 +51,11 @@ class Worker:
 
     Args:
         load: from a name to a loaded model.
+        cancel: ends a run within a token once it is set.
     """
 
-    def __init__(self, load: Load | None = None) -> None:
-        self._load = load or load_model
+    def __init__(self, load: Load | None = None, cancel: threading.Event | None = None) -> None:
+        self._load, self._cancel = load or load_model, cancel
         self._name = ""
         self._model: ModelHandle | None = None
         self._seconds: dict[str, ModelHandle] = {}
@@ -69,12 +71,10 @@ class Worker:
         traces: list[Trace] = []
         rows: list[dict[str, Any]] = []
         for batch in unit.batches:
-            for cell, result in self._cells(model, batch, unit.terms):
-                row = _row(batch, cell) | facts_of(model)
-                if isinstance(result, str):
-                    rows.append(row | {"error": result})
-                else:
-                    rows.append(row | _figures(result) | {"trace": len(traces)})
+            for cell, result in self.cells(model, batch, unit.terms):
+                rows.append(row_of(model, batch, cell, result) | {"trace": None})
+                if not isinstance(result, str):
+                    rows[-1]["trace"] = len(traces)
                     traces.append(result)
         table = _table(traces) if traces else None
         return Made(table, tuple(rows), time.perf_counter() - begin)
@@ -87,7 +87,7 @@ class Worker:
             self._name = name
         return self._model
 
-    def _cells(
+    def cells(
         self, model: ModelHandle, batch: Batch, terms: Terms
     ) -> Iterator[tuple[Cell, Trace | str]]:
         """Every cell of a batch with its trace, or with why it has none."""
@@ -105,7 +105,7 @@ class Worker:
             # one spec can refuse a whole run: each is asked by itself then
             for cell in batch.cells:
                 alone = Batch(batch.model, batch.number, batch.prompt, batch.seed, (cell,))
-                yield from self._cells(model, alone, terms)
+                yield from self.cells(model, alone, terms)
             return
         traces = () if run is None else run.traces()
         for place, cell in enumerate(batch.cells):
@@ -124,7 +124,14 @@ class Worker:
             chat=terms.chat,
             ignore_eos=terms.ignore_eos,
         )
-        return _SweepRun(model, batch.prompt, specs, options, second_models=self._seconds)
+        return _SweepRun(
+            model,
+            batch.prompt,
+            specs,
+            options,
+            cancel=self._cancel,
+            second_models=self._seconds,
+        )
 
 
 def load_model(name: str) -> ModelHandle:
@@ -142,6 +149,12 @@ def facts_of(model: ModelHandle) -> dict[str, Any]:
     """On what a cell was made, which is no part of its key."""
     info = model.info
     return {"dtype": info.dtype, "device": info.device, "versions": library_versions()}
+
+
+def row_of(model: ModelHandle, batch: Batch, cell: Cell, result: Trace | str) -> dict[str, Any]:
+    """What is kept of a cell beside its trace."""
+    row = _row(batch, cell) | facts_of(model)
+    return row | ({"error": result} if isinstance(result, str) else _figures(result))
 
 
 def _row(batch: Batch, cell: Cell) -> dict[str, Any]:
