@@ -82,6 +82,10 @@ def questions(canary: str) -> st.SearchStrategy[str]:
 _TOY = {"language": "toy", "space": "ariel", "dimensions": 2}
 _STATE = {"prompt": "ab", "lanes": ["greedy"], "model": "scripted", "seed": 1}
 _LOOP = {"ask": "run", "model": "scripted", "prompt": "abab", "tokens": 6}
+_MAP = {
+    "model": "scripted", "x": "temperature", "y": "nucleus.p", "x_values": "0.5 1",
+    "y_values": "0.5 0.9", "texts": "ab", "prompts": 1, "seeds": 1, "tokens": 4,
+}  # fmt: skip
 VALID: dict[str, tuple[dict[str, Any], ...]] = {
     "latent": (
         {**_TOY, "ask": "cells", "prefix": [], "window": [0, 0, 1, 1], "pixels": 300},
@@ -113,6 +117,11 @@ VALID: dict[str, tuple[dict[str, Any], ...]] = {
         {"ask": "gallery", "model": "scripted"},
         {"ask": "code", "lab": "watermarks"},
         {"ask": "run", "lab": "best_of_n", "model": "scripted", "seed": 1, "params": {}},
+    ),
+    "maps": (
+        {"ask": "form"},
+        {**_MAP, "ask": "run"},
+        {"ask": "choose", "column": "0.5", "row": "0.9"},
     ),
     "loops": (
         {**_LOOP, "decoders": ["greedy", "momentum"]},

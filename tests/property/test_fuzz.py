@@ -122,6 +122,7 @@ class Stranger:
             "score": services.scores.answer,
             "traces": services.traces.answer,
             "labs": services.labs.answer,
+            "maps": services.maps.answer,
             "loops": services.loops.answer,
             "share": services.sharing.answer,
             "stages": self.events.token_stages,
