@@ -31,6 +31,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--repeats", action="store_true", help="what finding all repeated spans costs, instead"
     )
     parser.add_argument(
+        "--start", action="store_true", help="how long the page and a first token take, instead"
+    )
+    parser.add_argument(
         "--visitors",
         type=int,
         metavar="N",
@@ -54,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_model(arguments.model, rows=8, tokens=arguments.tokens)
     if arguments.visitors is not None:
         return _visitors(model, arguments)
+    if arguments.start:
+        return _start(model, as_json=arguments.json)
     if arguments.processors:
         return _processors(model, as_json=arguments.json)
     quiet = not sys.stderr.isatty()
@@ -124,6 +129,23 @@ def _visitors(model: ModelHandle, arguments: argparse.Namespace) -> int:
         f"after {firsts[0]:.2f} to {firsts[-1]:.2f} s"
     )
     return 0 if found.holds else 1
+
+
+def _start(model: ModelHandle, *, as_json: bool) -> int:
+    """Print how long a start takes on this machine, as it is busy now."""
+    from explorer.services.start_times import start_times
+
+    times = start_times(model)
+    if as_json:
+        print(json.dumps(asdict(times), indent=2))
+        return 0
+    rows = [
+        ["from the command to an answer in the browser", f"{times.answer_s:.2f} s"],
+        ["from the command to the whole page", f"{times.page_s:.2f} s"],
+        [f"from Run to the first token, {model.info.id} in memory", f"{times.token_s:.2f} s"],
+    ]
+    print(table(["start", "time"], rows))
+    return 0
 
 
 def _repeats(rounds: int, *, as_json: bool) -> int:

@@ -121,11 +121,19 @@ def load_network(folder: Path) -> tuple[Network, Config]:
     return net.double().eval().requires_grad_(False), config
 
 
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are; by the least and the greatest, which NaN would be, too."""
+    if not tensor.numel():
+        return True
+    ends = torch.stack(torch.aminmax(tensor.float()))
+    return bool(torch.isfinite(ends).all())
+
+
 def _check(path: Path, saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     for name, tensor in wanted.items():
         if name not in saved or saved[name].shape != tensor.shape:
             raise ModelUnavailable(f"{path} has no '{name}' of shape {list(tensor.shape)}.")
     if len(saved) > len(wanted):
         raise ModelUnavailable(f"{path} holds tensors that its shape does not know.")
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in saved.values()):
+    if not all(_is_finite(tensor) for tensor in saved.values()):
         raise ModelUnavailable(f"{path} holds weights that are no finite numbers.")

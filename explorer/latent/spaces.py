@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.latent.automaton import Automaton, Weighting
-from explorer.latent.checkpoints import CONFIG, KINDS, load_network
+from explorer.latent.checkpoints import CONFIG, KINDS, load_network, read_config
 from explorer.latent.language import SHIPPED, Language, language
 from explorer.latent.laws import GrammarLaws
 from explorer.latent.learned import LearnedSpace
@@ -71,6 +71,16 @@ def load_space(spoken: str | Language, name: str, dimensions: int) -> Space:
             f"Use {said} dimensions.",
         )
     return _load(spoken.name, name, dimensions)
+
+
+def learned_bounds(spoken: str, name: str, dimensions: int) -> tuple[list[float], list[float]]:
+    """Where the box of a learned space begins and ends; its weights are not read for it.
+
+    Raises:
+        ModelUnavailable: if its files are damaged or not here.
+    """
+    config = read_config(SHIPPED / spoken / f"{name}-{dimensions}")
+    return list(config.low), list(config.high)
 
 
 @cache

@@ -6,11 +6,12 @@ import logging
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from explorer.core.errors import ExplorerError
 from explorer.services.settings import Settings
 from explorer.services.space import import_spaces
+from explorer.ui.front_door import FrontDoor
 
 if TYPE_CHECKING:
     from explorer.services.compare import Services
@@ -30,6 +31,10 @@ def serve(settings: Settings) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # A Space switches it on by itself, whatever `launch` is told.
     os.environ.setdefault("GRADIO_SSR_MODE", "False")
+    try:
+        door = FrontDoor(settings.host, settings.port)
+    except OSError as error:
+        _refuse(settings, error)
     spaces = import_spaces()  # before anything touches CUDA
     from explorer.services.compare import Services  # noqa: PLC0415  # after the variables above
     from explorer.services.model_pool import ModelPool  # noqa: PLC0415
@@ -41,6 +46,7 @@ def serve(settings: Settings) -> None:
     if spaces is not None:
         _use_zero_gpu(services, spaces)
     app = build_app(services)
+    door.close()
     try:
         app.launch(
             server_name=settings.host,
@@ -50,14 +56,18 @@ def serve(settings: Settings) -> None:
             **launch_options(settings),
         )
     except OSError as error:
-        log.debug("%s", error)
-        message = f"Port {settings.port} on {settings.host} cannot be used."
-        hint = "Another program may hold it: choose one with --port or EXPLORER_PORT."
-        print(ExplorerError(message, hint), file=sys.stderr)  # noqa: T201  # before any page is up
-        raise SystemExit(2) from None
+        _refuse(settings, error)
     services.start_loading(settings.model)  # after the page is up: it shows how far this is
     log.info("The page is at http://%s:%s (Ctrl+C stops it)", settings.host, settings.port)
     app.block_thread()
+
+
+def _refuse(settings: Settings, error: OSError) -> NoReturn:
+    log.debug("%s", error)
+    message = f"Port {settings.port} on {settings.host} cannot be used."
+    hint = "Another program may hold it: choose one with --port or EXPLORER_PORT."
+    print(ExplorerError(message, hint), file=sys.stderr)  # noqa: T201  # before any page is up
+    raise SystemExit(2) from None
 
 
 def _use_zero_gpu(services: Services, spaces: ModuleType) -> None:

@@ -8,13 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 from explorer.core.errors import ExplorerError, InvalidParams
+from explorer.latent.checkpoints import KINDS
 from explorer.latent.judge import Verdict
 from explorer.latent.language import LANGUAGES, language
 from explorer.latent.laws import Reordered
 from explorer.latent.meaning import meaning_order
 from explorer.latent.planes import Floats
 from explorer.latent.space import ArielSpace, Reading, Space
-from explorer.latent.spaces import has_word_law, load_space, spaces, word_vectors
+from explorer.latent.spaces import has_word_law, learned_bounds, load_space, spaces, word_vectors
 from explorer.services import checks
 from explorer.services.asked import text, whole
 from explorer.services.latent.tongues import MARK, MODEL_SIZES, TONGUES
@@ -147,7 +148,9 @@ def _world(name: str) -> dict[str, Any] | None:
 
 
 def _about(spoken: str, name: str, sizes: Sequence[int]) -> dict[str, Any]:
-    space = load_space(spoken, name, 2)
+    # No weights are read for this: it is asked for before the page is there.
+    learned = KINDS.get(name)
+    space: Any = learned or load_space(spoken, name, 2)
     return {
         "name": name,
         "title": space.title,
@@ -155,8 +158,8 @@ def _about(spoken: str, name: str, sizes: Sequence[int]) -> dict[str, Any]:
         "sizes": list(sizes),
         "prior": space.prior,
         "orders": list(orders(spoken, name)),
-        "bounds": {} if isinstance(space, ArielSpace) else _bounds(spoken, name, sizes),
-        "boxes": isinstance(space, ArielSpace),
+        "bounds": _bounds(spoken, name, sizes) if learned else {},
+        "boxes": learned is None,
     }
 
 
@@ -170,8 +173,8 @@ def _bounds(spoken: str, name: str, sizes: Sequence[int]) -> dict[int, dict[str,
     """Where the box of each size begins and ends, for the sliders."""
     found = {}
     for size in sizes:
-        space = load_space(spoken, name, size)
-        found[size] = {"low": space.low.tolist(), "high": space.high.tolist()}
+        low, high = learned_bounds(spoken, name, size)
+        found[size] = {"low": low, "high": high}
     return found
 
 
