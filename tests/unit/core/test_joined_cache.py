@@ -11,7 +11,7 @@ from fakes import NumberTokenizer, tiny_llama
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from explorer.core import kv_cache
+from explorer.core import kv_cache, shared_steps
 from explorer.core.joined_cache import FAMILIES, can_join
 from explorer.core.kv_cache import KVBatch
 from explorer.core.models import HFModel
@@ -78,6 +78,7 @@ def test_what_attends_otherwise_is_not_joined() -> None:
 def test_runs_at_once_say_what_they_say_alone_and_share_forwards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(shared_steps, "MOMENT_S", 2.0)  # whatever else this machine does
     model = HFModel.from_parts(tiny_llama(), NumberTokenizer(), id="tiny")
     specs = ["greedy", "nucleus:p=0.9", "beam:width=3"]
 
