@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.core.errors import InvalidParams, ModelUnavailable
-from explorer.core.handle import ModelHandle
 from explorer.services.settings import read_settings
+
+if TYPE_CHECKING:
+    from explorer.core.handle import ModelHandle
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 

@@ -50,6 +50,8 @@ def test_that_check_can_fail() -> None:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not imported_after("import explorer", "torch")
     assert not imported_after("import explorer.cli", "torch")
+    # Nor does reading a command line: `ui` opens its door right after it.
+    assert not imported_after("import explorer.cli; explorer.cli.build_parser()", "torch")
 
 
 @pytest.mark.parametrize(
