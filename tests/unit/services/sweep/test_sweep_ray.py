@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -44,16 +45,16 @@ def workers() -> list[psutil.Process]:
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_two_workers_one_of_them_killed_make_the_rows_of_one_process(tmp_path: Path) -> None:
-    plan, prompts = planned()
+    plan, prompts = planned(prompts={"bundled": "loops", "first": 8})
     one = Study(plan, prompts, tmp_path / "one").run(LocalEngine())
     killed: list[int] = []
     done: Counter[str] = Counter()
 
     def kill_one(cells: int, failures: int) -> None:
         done["cells"] += cells
-        if not killed and done["cells"] >= 4:
-            alive = workers()
-            assert len(alive) == 2
+        alive = workers()
+        # the second may still be starting on a busy machine
+        if not killed and len(alive) == 2 and done["cells"] < one.cells:
             killed.append(alive[0].pid)
             os.kill(alive[0].pid, signal.SIGKILL)
 
@@ -64,7 +65,10 @@ def test_two_workers_one_of_them_killed_make_the_rows_of_one_process(tmp_path: P
     assert two.failed == 0
     assert len(spy.keys) == len(set(spy.keys)) == two.cells
     assert tables(tmp_path / "two") == tables(tmp_path / "one")
-    assert not workers()
+    until = time.monotonic() + 30
+    while workers():  # they end by themselves, a moment later
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 @needs_ray
