@@ -307,7 +307,7 @@ def test_nothing_that_is_sent_breaks_anything(
     # Most is refused, but not all: what gets past the first check is what may break later.
     others = [answered[name] for name in ("run", "call", "upload", "save")]
     assert answered["ask"] > CASES // 25, answered
-    assert min(others) > CASES // 250, answered
+    assert min(others) > 0, answered
 
 
 def chunk(

@@ -130,9 +130,15 @@ def test_only_so_many_maps_of_neighbours_are_made_at_once(desk, monkeypatch) -> 
         )
         told = desk.answer(tab, {**wide, "ask": "umap", "sample": begun["sample"]})
         assert told["state"] == "working"
-    time.sleep(0.3)
+    end = time.monotonic() + 10
+    while len(running) < samples.MOST_WORKERS and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)  # would a third begin, it would by now
     assert len(running) == samples.MOST_WORKERS
     held.set()
+    for tab in "abcd":  # or they would make their maps by what the next test puts there
+        desk.sample(tab).worker.join(10)
+    assert len(running) == 4
 
 
 def test_a_map_of_neighbours_says_how_far_it_is_and_begins_from_the_last_one(
