@@ -289,7 +289,7 @@ INFO = LabInfo(
     scaled_down="A copy of a small model reads an almanac of made-up people, some facts often and "
     "some never, and learns to judge its answers to half of the questions, in place of a model of "
     "52 billion parameters that is shown 20 examples; the probe is linear and reads one layer.",
-    seconds=110.0,
+    seconds=54.0,
     params=SelfKnowledgeParams,
     run=run,
     method=(
