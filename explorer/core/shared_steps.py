@@ -34,11 +34,17 @@ class Step(Generic[B]):
     Attributes:
         batch: whose; what the forward is done with.
         token_ids: one a row.
+        who: the thread that waits for it.
+        leads: it is to do the forward for all that wait.
+        logits: [rows, vocab], once it is over.
+        error: what went wrong instead.
+        turn: held by the one who waits, until it is over or leads.
     """
 
     batch: B
     token_ids: Sequence[int]
     who: int = 0
+    leads: bool = False
     logits: Tensor | None = None
     error: BaseException | None = None
     turn: threading.Lock = field(default_factory=threading.Lock)
@@ -84,33 +90,62 @@ class SharedSteps(Generic[B]):
             leads, self._leads = not self._leads, True
             self._came.set()
         if not leads:
-            step.turn.acquire()  # until it is over, or is the first of those that wait
+            self._wait(step)
         if not step.is_over:
-            self._lead()
+            self._lead(step)
         if step.error is not None:
             raise step.error
         assert step.logits is not None
         return step.logits
 
-    def _lead(self) -> None:
-        """Do the forward for all that wait; then the first of those who came meanwhile leads."""
-        group = self._gathered()
+    def _wait(self, step: Step[B]) -> None:
+        """Until it is over, or is the first of those that wait and leads."""
         try:
+            step.turn.acquire()
+        except BaseException:  # an interrupt while waiting: others do not wait for who is gone
+            with self._guard:
+                following = self._left(step) if step.leads else []
+                if step in self._waiting:
+                    self._waiting.remove(step)
+            self._appoint(following)
+            raise
+
+    def _lead(self, step: Step[B]) -> None:
+        """Do the forward for all that wait; then the first of those who came meanwhile leads."""
+        group: list[Step[B]] = []
+        try:
+            group = self._gathered()
             with self._lock:
                 found = self._forward(group)
-            for step, logits in zip(group, found, strict=True):
-                step.logits = logits
+            for one, logits in zip(group, found, strict=True):
+                one.logits = logits
         except BaseException as error:
-            for step in group:
-                step.error = error
+            for one in group:
+                one.error = error
             raise
         finally:
             with self._guard:
-                self._expected = {step.who for step in (*group, *self._waiting)}
-                self._leads = bool(self._waiting)
-                following = self._waiting[:1]
-            for step in (*group[1:], *following):
-                step.turn.release()
+                following = self._left(step)
+                self._expected |= {one.who for one in group}
+            for one in group:
+                if one is not step:
+                    one.turn.release()
+            self._appoint(following)
+
+    def _left(self, step: Step[B]) -> list[Step[B]]:
+        """Who leads after one that led, if anybody waits; whoever calls has the guard."""
+        if step in self._waiting:  # an interrupt came before its forward
+            self._waiting.remove(step)
+        self._expected = {one.who for one in self._waiting}
+        self._leads = bool(self._waiting)
+        for one in self._waiting[:1]:
+            one.leads = True
+        return self._waiting[:1]
+
+    @staticmethod
+    def _appoint(following: Sequence[Step[B]]) -> None:
+        for one in following:
+            one.turn.release()
 
     def _gathered(self) -> list[Step[B]]:
         while True:

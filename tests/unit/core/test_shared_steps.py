@@ -108,6 +108,50 @@ def test_an_error_reaches_all_who_took_part_and_the_next_step_works() -> None:
     assert problems == ["no memory"] * len(forward.groups[0])
 
 
+def interrupted(*_args: object, **_kwargs: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_leader_that_is_interrupted_before_its_forward_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forward = Forward()
+    shared = SharedSteps(FairLock(), forward)
+    with monkeypatch.context() as patch:
+        patch.setattr(SharedSteps, "_gathered", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shared.take(1, [0])
+    assert together(shared, 3, 3) == []
+    assert sum(map(len, forward.groups)) == 9  # the step that was given up is not taken
+
+
+def test_one_that_is_interrupted_while_it_is_to_lead_hands_it_on() -> None:
+    shared = SharedSteps(FairLock(), Forward())
+
+    class Interrupted:
+        def acquire(self) -> None:
+            raise KeyboardInterrupt
+
+        def release(self) -> None: ...
+
+    first, second = (shared_steps.Step(number, [0], number) for number in (1, 2))
+    first.turn, first.leads = Interrupted(), True
+    second.turn.acquire()
+    shared._waiting, shared._leads = [first, second], True
+    with pytest.raises(KeyboardInterrupt):
+        shared._wait(first)
+    assert shared._waiting == [second]
+    assert second.leads
+    assert second.turn.acquire(timeout=2)
+    # one that only waits is waited for no more, and is never made the leader
+    third = shared_steps.Step(3, [0], 3)
+    third.turn = Interrupted()
+    shared._waiting.append(third)
+    with pytest.raises(KeyboardInterrupt):
+        shared._wait(third)
+    assert shared._waiting == [second]
+
+
 def test_others_of_the_model_get_their_turn_between_two_forwards() -> None:
     lock = FairLock()
     shared = SharedSteps(lock, Forward(0.005))
