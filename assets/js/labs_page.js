@@ -1,7 +1,5 @@
 // The Labs page: a gallery of papers, and one of them at a time as an experiment.
 
-const LAB_POLL_MS = 500;
-
 class LabsPage {
   /** @param {Element} root @param {{catalog: Array<object>}} config */
   constructor(root, config) {
@@ -144,32 +142,12 @@ class LabsPage {
     await this.follow(found);
   }
 
-  async follow(job) {
-    this.job = job.job;
-    this.stopping = false;
-    this.go.disabled = true;
-    this.stopButton.hidden = false;
-    let found = job;
-    let shown = -1;
-    while (found && !found.error && !found.done) {
-      this.meter.hidden = found.fraction === null;
-      if (!this.meter.hidden) this.meter.value = found.fraction;
-      showWords(this.say, found.said || "beginning");
-      await new Promise((resolve) => setTimeout(resolve, LAB_POLL_MS));
-      const stop = this.stopping;
-      this.stopping = false;
-      found = await this.bridge.ask({ ask: "job", job: this.job, stop, shown }, true);
-      if (found && found.run) {
-        shown = found.shown;
-        await this.draw(found.run, found.done);
-      }
-    }
-    this.job = null;
-    this.meter.hidden = true;
-    this.stopButton.hidden = true;
-    this.go.disabled = false;
-    if (found && found.error) showProblem(this.say, found.error);
-    else if (found) showWords(this.say, found.stopped ? "Stopped; what was made stays." : "Done.");
+  follow(job) {
+    const draw = async (found) => {
+      if (found.run) await this.draw(found.run, found.done);
+      return Boolean(found.run);
+    };
+    return followJob(this, job, draw, () => "Done.");
   }
 
   /** @param {object} run its results @param {boolean} over it has ended: continuations are shown */

@@ -1,7 +1,5 @@
 // The Maps page: a small sweep over two parameters, its heat maps as they fill, traces on a click.
 
-const MAP_POLL_MS = 500;
-
 class MapsPage {
   /** @param {Element} root */
   constructor(root) {
@@ -74,32 +72,12 @@ class MapsPage {
     await this.follow(found);
   }
 
-  async follow(job) {
-    this.job = job.job;
-    this.stopping = false;
-    this.go.disabled = true;
-    this.stopButton.hidden = false;
-    let found = job;
-    let shown = -1;
-    while (found && !found.error && !found.done) {
-      this.meter.hidden = found.fraction === null;
-      if (!this.meter.hidden) this.meter.value = found.fraction;
-      showWords(this.say, found.said || "beginning");
-      await new Promise((resolve) => setTimeout(resolve, MAP_POLL_MS));
-      const stop = this.stopping;
-      this.stopping = false;
-      found = await this.bridge.ask({ ask: "job", job: this.job, stop, shown }, true);
-      if (found && found.map) {
-        shown = found.shown;
-        this.draw(found.map);
-      }
-    }
-    this.job = null;
-    this.meter.hidden = true;
-    this.stopButton.hidden = true;
-    this.go.disabled = false;
-    if (found && found.error) showProblem(this.say, found.error);
-    else if (found) showWords(this.say, found.stopped ? "Stopped; what was made stays." : `Done: ${plural(found.shown, "run")}.`);
+  follow(job) {
+    const draw = async (found) => {
+      if (found.map) await this.draw(found.map);
+      return Boolean(found.map);
+    };
+    return followJob(this, job, draw, (found) => `Done: ${plural(found.shown, "run")}.`);
   }
 
   draw({ maps, mauve, errors }) {

@@ -60,6 +60,7 @@ PAGE_SCRIPTS = (
     "loops_page",
     "score_page",
     "results",
+    "job",
     "labs_page",
     "maps_page",
     "share",
