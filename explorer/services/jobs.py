@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from explorer.core.errors import ExplorerError, NotCapable
+from explorer.services.leaving import start_cancellable
 
 LOG = logging.getLogger("explorer")
 
@@ -49,7 +50,8 @@ class Job:
 
     def start(self, work: Work) -> Job:
         """Begin in a thread."""
-        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        start_cancellable(thread, self.cancel)
         return self
 
     def report(self, said: str, fraction: float | None = None) -> None:

@@ -21,6 +21,7 @@ from explorer.render import wire
 from explorer.render.figures import LaneSeries
 from explorer.render.palette import format_count
 from explorer.services.generation import Run
+from explorer.services.leaving import start_cancellable
 from explorer.services.wire_run import WireRun, closed_lines
 
 log = logging.getLogger("explorer")
@@ -98,7 +99,7 @@ class LiveRun:
         """
         self._push(self._header)
         thread = threading.Thread(target=self._work, name="explorer-run", daemon=True)
-        thread.start()
+        start_cancellable(thread, self.run.cancel)
         plotted = time.perf_counter()
         try:
             yield self._frame(plot=True)

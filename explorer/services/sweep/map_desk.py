@@ -162,8 +162,8 @@ def _fill(tab: Tab, made: MapPlan, model: ModelHandle, job: Job) -> None:
     worker = Worker(cancel=job.cancel)
     for batch in batches(plan, made.prompts, {plan.models[0]: model.info.digest}):
         for cell, result in worker.cells(model, batch, terms_of(plan)):
-            if job.cancel.is_set():
-                return
+            if isinstance(result, str) and job.cancel.is_set():
+                return  # cut short; what a stopped map had whole by then is kept
             with tab.lock:
                 tab.rows.append(row_of(model, batch, cell, result))
                 if not isinstance(result, str):
