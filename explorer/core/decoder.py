@@ -13,6 +13,7 @@ from explorer.core.distribution import log_normalise
 from explorer.core.errors import NumericalFailure
 from explorer.core.handle import Layers, Tokenizer
 from explorer.core.params import Params
+from explorer.core.recording import recording
 from explorer.core.types import NoteValue, ParamValue
 
 
@@ -122,6 +123,17 @@ class Decoder(ABC):
     def advance(self, view: StepView) -> Move:
         """Choose."""
 
+    def advance_recorded(self, view: StepView, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The same choice as tensors alone, for a row whose steps are recorded and replayed.
+
+        Only asked of decoders that state `StageInfo.on_device`. Takes float64 u [1] in place of
+        `view.uniforms`, which is empty as are the histories; asks no tensor for its value.
+
+        Returns:
+            The token, int64 [1], and log q [1, vocab]; a law that is none is NaN at the token.
+        """
+        raise NotImplementedError
+
     def conclude(self, leaves: Sequence[Leaf]) -> Sequence[Verdict | None] | None:
         """Compare all rows once the lane has stopped.
 
@@ -196,6 +208,8 @@ class StageInfo:
         draws: the seed matters to it.
         formula: what it computes, as LaTeX that GitHub shows and that can be read as it is.
         idle: parameters that do nothing while another has certain values.
+        on_device: it needs nothing but scores: no history, no draw of its own, no look at a
+            number. So its steps can be recorded and replayed (`explorer.core.recording`).
     """
 
     name: str
@@ -214,6 +228,7 @@ class StageInfo:
     draws: bool = False
     formula: str = ""
     idle: tuple[Idle, ...] = ()
+    on_device: bool = False
 
 
 def sampling_law(
@@ -237,8 +252,9 @@ def sampling_law(
     for process in processors:
         current = process(current, view)
     law = log_normalise(current)
-    # One NaN, one +inf or nothing but -inf makes NaN of the whole row: its first entry tells.
-    check_law(law[:, :1])
+    if not recording():
+        # One NaN, one +inf or nothing but -inf makes NaN of the whole row: its first entry tells.
+        check_law(law[:, :1])
     return law
 
 
@@ -250,7 +266,12 @@ def check_law(logprobs: Tensor) -> None:
     """
     # The maximum of what holds NaN is NaN, and takes a quarter of the time of looking for one.
     if logprobs.numel() and bool(logprobs.max().isnan()):
-        raise NumericalFailure(
-            "The sampling law holds NaN or no possible token.",
-            "Its parameters may overflow or cut everything: use gentler ones.",
-        )
+        raise no_sampling_law()
+
+
+def no_sampling_law() -> NumericalFailure:
+    """What to say where a sampling law is none."""
+    return NumericalFailure(
+        "The sampling law holds NaN or no possible token.",
+        "Its parameters may overflow or cut everything: use gentler ones.",
+    )

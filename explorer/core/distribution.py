@@ -29,6 +29,8 @@ def entropy(logprobs: Float[Tensor, "*rows vocab"]) -> Float[Tensor, "*rows"]:
     >>> round(float(entropy(torch.full((4,), 0.25).log())), 6) == round(math.log(4), 6)
     True
     """
+    if logprobs.device.type != "cpu":
+        return -(logprobs.exp() * logprobs.clamp_min(_LOG_FLOOR)).sum(dim=-1)
     rows = logprobs.reshape(-1, logprobs.shape[-1])
     means = [-torch.dot(part.exp(), part.clamp_min(_LOG_FLOOR)) for part in _parts(rows)]
     return torch.stack(means).reshape(logprobs.shape[:-1])
@@ -38,6 +40,8 @@ def entropy_and_varentropy(
     logprobs: Float[Tensor, "rows vocab"],
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
     """H(p) in nats and the variance of the surprisal under p in nats squared, in one pass."""
+    if logprobs.device.type != "cpu":
+        return _moments(logprobs)
     means, squares = [], []
     for part in _parts(logprobs):
         probs, floored = part.exp(), part.clamp_min(_LOG_FLOOR)
@@ -45,6 +49,13 @@ def entropy_and_varentropy(
         squares.append(torch.dot(probs, floored.square_()))
     mean = torch.stack(means)
     return mean, (torch.stack(squares) - mean.square()).clamp_min(0.0)
+
+
+def _moments(logprobs: Tensor) -> tuple[Tensor, Tensor]:
+    """Entropy and varentropy of all rows at once: a GPU is slowest at many small operations."""
+    probs, floored = logprobs.exp(), logprobs.clamp_min(_LOG_FLOOR)
+    mean = -(probs * floored).sum(dim=-1)
+    return mean, ((probs * floored.square()).sum(dim=-1) - mean.square()).clamp_min(0.0)
 
 
 def _parts(logprobs: Float[Tensor, "rows vocab"]) -> Iterable[Float[Tensor, " vocab"]]:
@@ -67,6 +78,27 @@ def rank(
 def support_size(logprobs: Float[Tensor, "rows vocab"]) -> Int[Tensor, " rows"]:
     """Number of tokens that are possible at all."""
     return (logprobs > -math.inf).sum(dim=-1)
+
+
+def inverse_cdf_rows(
+    logprobs: Float[Tensor, "rows vocab"], u: Float[Tensor, " rows"]
+) -> Int[Tensor, " rows"]:
+    """`inverse_cdf` of each row at its own `u`, without a look at any number: ids [rows].
+
+    Rows that are no law give an id within the vocabulary, whichever: it is for the caller to see
+    that they are none.
+
+    Args:
+        logprobs: one law a row.
+        u: float64, in [0, 1).
+    """
+    cumulative = logprobs.double().exp().cumsum(dim=-1)
+    drawn = torch.searchsorted(cumulative, (u * cumulative[:, -1]).unsqueeze(-1), right=True)
+    possible = logprobs > -math.inf
+    places = torch.arange(logprobs.shape[-1], device=logprobs.device)
+    last = torch.where(possible, places, 0).amax(dim=-1, keepdim=True)
+    drawn = drawn.clamp_max(logprobs.shape[-1] - 1)
+    return torch.where(possible.gather(-1, drawn), drawn, last).squeeze(-1)
 
 
 def kl(p: Float[Tensor, "*rows vocab"], q: Float[Tensor, "*rows vocab"]) -> Float[Tensor, "*rows"]:

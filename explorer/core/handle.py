@@ -7,6 +7,7 @@ The engine, the decoders and the page see token ids, logits and bytes; only
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
@@ -22,6 +23,7 @@ class Capability(StrEnum):
     HIDDEN_STATES = "hidden_states"
     ATTENTIONS = "attentions"
     MASKS = "masks"
+    RECORDED = "recorded"
 
 
 class Layers(Protocol):
@@ -44,6 +46,26 @@ class Layers(Protocol):
 
     def logits(self, layer: int) -> Tensor:
         """float32 [rows, vocab]: the output layer applied to the states of a layer, as it is."""
+
+
+class FixedRows(Protocol):
+    """Rows whose cache never moves: a forward of theirs can be recorded and replayed.
+
+    Attributes:
+        lock: of the model; held by whoever calls `forward` or replays it.
+        position: int64 [1], tokens in each row; whoever sets it back goes back.
+    """
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Of the model."""
+
+    @property
+    def position(self) -> Tensor:
+        """int64 [1]."""
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """One token more for every row, int64 [rows]; float32 logits [rows, vocab] of the next."""
 
 
 class Batch(Protocol):
@@ -77,6 +99,12 @@ class Batch(Protocol):
 
     def step(self, token_ids: Sequence[int]) -> Tensor:
         """Append one token to every row; float32 logits [rows, vocab] of the next."""
+
+    def fix(self, rows: int, places: int) -> FixedRows:
+        """So many copies of the only row, with room for `places` tokens each in all.
+
+        The last thing that is asked of this batch; only of models with `Capability.RECORDED`.
+        """
 
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         """Append n tokens to every row at once; float32 logits [rows, n, vocab] after each."""

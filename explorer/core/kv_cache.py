@@ -21,7 +21,8 @@ from transformers import PreTrainedModel
 from explorer.core.attentions import eager, stacked
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
-from explorer.core.growing_cache import SavedPrefix, new_cache
+from explorer.core.fixed_cache import FixedCache, FixedKVRows
+from explorer.core.growing_cache import GrowingLayer, SavedPrefix, new_cache
 from explorer.core.joined_cache import can_join, joined_logits
 from explorer.core.shared_steps import SharedSteps, Step
 
@@ -235,6 +236,19 @@ class KVBatch:
             [batch._length for batch in batches],
             [step.token_ids for step in steps],
         )
+
+    def fix(self, rows: int, places: int) -> FixedKVRows:
+        """So many copies of the only row, over a cache with room for `places` tokens each.
+
+        Raises:
+            ValueError: where there is not one row, or a layer keeps no full attention.
+        """
+        layers = [layer for layer in self._cache.layers if isinstance(layer, GrowingLayer)]
+        if self._rows != 1 or len(layers) < len(self._cache.layers):
+            raise ValueError(f"{self._rows} rows to be fixed")
+        with self._lock, torch.inference_mode():
+            cache = FixedCache(layers, rows, places)
+            return FixedKVRows(self._model, self._lock, self._cache_name, cache, rows)
 
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         """Append n tokens to every row, in one forward; float32 logits [rows, n, vocab] after each.

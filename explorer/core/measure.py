@@ -2,7 +2,7 @@
 
 One pass over the block gives what does not depend on the choice (log p, entropy, varentropy,
 the likeliest tokens); one pass over the new rows gives what does (surprisal, rank, and the same
-quantities under the sampling law). Numbers leave the device in two transfers a step.
+quantities under the sampling law). Numbers leave the device together, in one transfer a step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.core.distribution import (
@@ -23,6 +23,7 @@ from explorer.core.distribution import (
     support_size,
 )
 from explorer.core.errors import NumericalFailure
+from explorer.core.recording import recording
 from explorer.core.types import Candidate, NoteValue, TokenStep
 
 
@@ -37,7 +38,7 @@ class Block:
         varentropy: [rows] nats squared.
         top_logprobs: [rows, k] log p of the k likeliest tokens, likeliest first.
         top_ids: [rows, k] their ids.
-        sound: every row is a law.
+        sound: every row is known to be a law.
     """
 
     logits: Tensor
@@ -118,7 +119,7 @@ def measure_block(logits: Float[Tensor, "rows vocab"], top: int, *, check: bool 
     logprobs = log_normalise(logits)
     mean, variance = entropy_and_varentropy(logprobs)
     values, ids = logprobs.topk(min(top, logprobs.shape[-1]), dim=-1)
-    sound = not bool(mean.isnan().any())
+    sound = not recording() and not bool(mean.isnan().any())
     block = Block(logits, logprobs, mean, variance, values, ids, sound)
     if check:
         check_block(block, slice(None))
@@ -132,11 +133,16 @@ def check_block(block: Block, rows: slice) -> None:
         NumericalFailure: if the model answered with NaN or +inf there, or nothing but -inf.
     """
     if not block.sound and bool(block.entropy[rows].isnan().any()):
-        raise NumericalFailure(
-            "The model answered with NaN or with no possible token.",
-            "Its weights may be damaged, or its numbers overflow in this dtype: "
-            "try float32, or fetch the model again.",
-        )
+        raise no_model_law()
+
+
+def no_model_law() -> NumericalFailure:
+    """What to say where the model's law is none."""
+    return NumericalFailure(
+        "The model answered with NaN or with no possible token.",
+        "Its weights may be damaged, or its numbers overflow in this dtype: "
+        "try float32, or fetch the model again.",
+    )
 
 
 def measure_choices(
@@ -157,70 +163,81 @@ def measure_choices(
         return []
     device = block.logprobs.device
     tokens = torch.as_tensor(token_ids, device=device)
-    rows = torch.as_tensor(parents, device=device)
     in_place = len(parents) == block.rows and list(parents) == list(range(block.rows))
-    model_law = block.logprobs if in_place else block.logprobs[rows]
-    top_ids = block.top_ids[rows]
+    rows = None if in_place else torch.as_tensor(parents, device=device)
+    return [measures_of(numbers) for numbers in figures(block, rows, tokens, sampling).tolist()]
+
+
+def figures(
+    block: Block,
+    rows: Int[Tensor, " choices"] | None,
+    tokens: Int[Tensor, " choices"],
+    sampling: Float[Tensor, "choices vocab"],
+) -> Float[Tensor, "choices figures"]:
+    """All numbers of `Measures`, on the device they were computed on; nothing waits for it.
+
+    Args:
+        block: this step's laws.
+        rows: for each choice, its row in the block; None where choice i is of row i.
+        tokens: for each choice, its token.
+        sampling: log q of each choice.
+
+    Returns:
+        float32, which holds whole numbers up to 2^24: not every device has float64. Of each
+        choice: its token, seven numbers, then six lists of k.
+    """
+    if rows is None:
+        logprobs, known = block.logprobs, (block.entropy, block.varentropy)
+        top_ids, top_logprobs = block.top_ids, block.top_logprobs
+    else:
+        logprobs, known = block.logprobs[rows], (block.entropy[rows], block.varentropy[rows])
+        top_ids, top_logprobs = block.top_ids[rows], block.top_logprobs[rows]
     column = tokens.unsqueeze(-1)
-    # All in float32, which holds whole numbers up to 2^24: not every device has float64.
-    scalars = torch.stack(
-        [
-            -model_law.gather(-1, column).squeeze(-1),
-            block.entropy[rows],
-            block.varentropy[rows],
-            rank(model_law, tokens).float(),
-            -sampling.gather(-1, column).squeeze(-1),
-            entropy(sampling),
-            support_size(sampling).float(),
-        ],
-        dim=1,
-    ).tolist()
     likeliest_q = sampling.topk(top_ids.shape[-1], dim=-1)
-    tables = _Tables(
-        top_ids.tolist(),
-        block.top_logprobs[rows].tolist(),
-        sampling.gather(-1, top_ids).tolist(),
-        likeliest_q.indices.tolist(),
-        model_law.gather(-1, likeliest_q.indices).tolist(),
-        likeliest_q.values.tolist(),
+    scalars = (
+        tokens.float(),
+        -logprobs.gather(-1, column).squeeze(-1),
+        *known,
+        rank(logprobs, tokens).float(),
+        -sampling.gather(-1, column).squeeze(-1),
+        entropy(sampling),
+        support_size(sampling).float(),
     )
-    return [_measures(numbers, tables, i) for i, numbers in enumerate(scalars)]
+    lists = (
+        top_ids.float(),
+        top_logprobs,
+        sampling.gather(-1, top_ids),
+        likeliest_q.indices.float(),
+        logprobs.gather(-1, likeliest_q.indices),
+        likeliest_q.values,
+    )
+    return torch.cat([torch.stack(scalars, dim=1), *lists], dim=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """[choices, k] lists: ids and both log-probabilities, of the top under p and under q."""
-
-    ids: list[list[int]]
-    logp: list[list[float]]
-    logq: list[list[float]]
-    q_ids: list[list[int]]
-    q_logp: list[list[float]]
-    q_logq: list[list[float]]
-
-
-def _measures(numbers: list[float], tables: _Tables, i: int) -> Measures:
-    known = set(tables.ids[i])
+def measures_of(numbers: Sequence[float]) -> Measures:
+    """One row of `figures`, read."""
+    _, surprisal, own_entropy, varentropy, place, q_surprisal, q_entropy, support = numbers[:8]
+    k = (len(numbers) - 8) // 6
+    ids, logp, logq, q_ids, q_logp, q_logq = (
+        numbers[8 + i * k : 8 + (i + 1) * k] for i in range(6)
+    )
+    known = set(ids)
     return Measures(
-        surprisal=_rounded(numbers[0]),
-        entropy=_rounded(numbers[1]),
-        varentropy=_rounded(numbers[2]),
-        rank=int(numbers[3]),
-        sampling_surprisal=_rounded(numbers[4]),
-        sampling_entropy=_rounded(numbers[5]),
-        support_size=int(numbers[6]),
+        surprisal=_rounded(surprisal),
+        entropy=_rounded(own_entropy),
+        varentropy=_rounded(varentropy),
+        rank=int(place),
+        sampling_surprisal=_rounded(q_surprisal),
+        sampling_entropy=_rounded(q_entropy),
+        support_size=int(support),
         top=tuple(
-            Candidate(token_id, _rounded(logp), _rounded(logq))
-            for token_id, logp, logq in zip(
-                tables.ids[i], tables.logp[i], tables.logq[i], strict=True
-            )
+            Candidate(int(token_id), _rounded(p), _rounded(q))
+            for token_id, p, q in zip(ids, logp, logq, strict=True)
         ),
         extra=tuple(
-            Candidate(token_id, _rounded(logp), _rounded(logq))
-            for token_id, logp, logq in zip(
-                tables.q_ids[i], tables.q_logp[i], tables.q_logq[i], strict=True
-            )
-            if token_id not in known and logq > -math.inf
+            Candidate(int(token_id), _rounded(p), _rounded(q))
+            for token_id, p, q in zip(q_ids, q_logp, q_logq, strict=True)
+            if token_id not in known and q > -math.inf
         ),
     )
 

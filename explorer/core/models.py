@@ -33,8 +33,10 @@ from transformers.utils import logging as transformers_logging
 
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.fair_lock import FairLock
+from explorer.core.growing_cache import new_cache
 from explorer.core.handle import Capability, Tokenizer
 from explorer.core.hf_tokenizer import HFTokenizer
+from explorer.core.joined_cache import can_join
 from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.masked_forward import masked_logits
 from explorer.core.packed_linear import pack_linears
@@ -69,6 +71,8 @@ class HFModel:
 
     Attributes:
         model: the module itself, in evaluation mode.
+        records: steps of a run are recorded and replayed (`explorer.core.recorded_run`), where
+            the model's family is known to bear it; by default on CUDA.
 
     Args:
         model: any causal language model whose forward takes a cache.
@@ -82,6 +86,7 @@ class HFModel:
         self._info = info
         self._lock = FairLock()
         self._shared = SharedSteps(self._lock, KVBatch.step_together)
+        self.records = self.model.device.type == "cuda"
 
     @classmethod
     def from_parts(
@@ -108,7 +113,9 @@ class HFModel:
         has_heads = bool(getattr(config, "num_attention_heads", 0))
         heads = frozenset({Capability.ATTENTIONS}) if has_heads else frozenset()
         masks = frozenset({Capability.MASKS}) if heads else frozenset()
-        return heads | masks | {Capability.CACHE_SELECT}
+        records = self.records and can_join(self.model, new_cache(self.model))
+        recorded = frozenset({Capability.RECORDED}) if records else frozenset()
+        return heads | masks | recorded | {Capability.CACHE_SELECT}
 
     def open_batch(self) -> KVBatch:
         """A new, empty batch; batches of a model take turns, and steps together where they can."""

@@ -49,6 +49,7 @@ class Lane:
         watchers: what watches its rows.
         second: the second context it compares with, or None.
         layers: its decoder reads hidden states.
+        on_device: its choices can be recorded (`StageInfo.on_device`).
     """
 
     decoder: Decoder
@@ -57,6 +58,7 @@ class Lane:
     second: Context | None = None
     layers: bool = False
     name: str = ""
+    on_device: bool = False
 
 
 def _never() -> StopReason | None:

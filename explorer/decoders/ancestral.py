@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
-from explorer.core.distribution import inverse_cdf
+from explorer.core.distribution import inverse_cdf, inverse_cdf_rows
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Ancestral(Decoder):
@@ -23,6 +27,11 @@ class Ancestral(Decoder):
         """Choose."""
         law = sampling_law(self._processors, view)
         return Move((0,), (inverse_cdf(law[0], view.uniforms[0]),), law)
+
+    def advance_recorded(self, view: StepView, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, as tensors."""
+        law = sampling_law(self._processors, view)
+        return inverse_cdf_rows(law, u), law
 
 
 class AncestralParams(Params):
@@ -46,4 +55,5 @@ INFO = StageInfo(
     params=AncestralParams,
     build=build,
     draws=True,
+    on_device=True,
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Greedy(Decoder):
@@ -24,6 +29,13 @@ class Greedy(Decoder):
         law = sampling_law(self._processors, view)
         choice = law.argmax(dim=-1)
         return Move((0,), (int(choice[0]),), one_hot(law, choice))
+
+    def advance_recorded(self, view: StepView, u: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, as tensors."""
+        law = sampling_law(self._processors, view)
+        choice = law.argmax(dim=-1)
+        # A law of NaN would look like any other once it is one-hot.
+        return choice, one_hot(law, choice).masked_fill_(law[:, :1].isnan(), math.nan)
 
 
 class GreedyParams(Params):
@@ -46,4 +58,5 @@ INFO = StageInfo(
     formula=r"x = \arg\max_v \, p(v)",
     params=GreedyParams,
     build=build,
+    on_device=True,
 )

@@ -121,6 +121,11 @@ class Chain:
         """True where a stage reads hidden states."""
         return any(stage.info.layers for stage in (*self.processors, self.chooser))
 
+    @property
+    def on_device(self) -> bool:
+        """True where its choices can be recorded: all its stages say so."""
+        return all(stage.info.on_device for stage in (*self.processors, self.chooser))
+
     def build(self) -> Decoder:
         """A new decoder object, for one lane of one request."""
         processors = [cast(Processor, s.info.build(s.params)) for s in self.processors]

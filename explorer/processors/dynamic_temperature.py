@@ -41,7 +41,9 @@ def dynamic_temperature(
     if low == high:
         return logits / low
     possible = (logits > -math.inf).sum(dim=-1)
-    widest = possible.cpu().double().log().clamp_min(1e-12).float().to(logits.device)
+    if logits.device.type == "mps":  # it has no float64
+        possible = possible.cpu()
+    widest = possible.double().log().clamp_min(1e-12).float().to(logits.device)
     share = (entropy(log_normalise(logits)) / widest).clamp(0, 1)
     return logits / (low + (high - low) * share**exponent).unsqueeze(-1)
 
@@ -94,4 +96,5 @@ INFO = StageInfo(
     build=build,
     neutral={"low": 1.0, "high": 1.0},
     keeps_argmax=True,
+    on_device=True,
 )

@@ -70,4 +70,5 @@ INFO = StageInfo(
     build=build,
     neutral={"epsilon": 0.0},
     keeps_argmax=True,
+    on_device=True,
 )

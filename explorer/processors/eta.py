@@ -76,4 +76,5 @@ INFO = StageInfo(
     build=build,
     neutral={"epsilon": 0.0},
     keeps_argmax=True,
+    on_device=True,
 )

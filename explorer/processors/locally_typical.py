@@ -12,6 +12,7 @@ from torch import Tensor
 from explorer.core.decoder import Processor, StageInfo
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.params import Params
+from explorer.core.recording import recording
 
 _FIRST_TRY = 512  # as in nucleus: the full sort is made only where this does not reach the mass
 
@@ -56,7 +57,7 @@ def locally_typical(
     # A token of probability zero is infinitely far from typical: it sorts last.
     distance = (-logprobs - entropy(logprobs).unsqueeze(-1)).abs()
     vocab = logits.shape[-1]
-    count = min(max(_FIRST_TRY, min_keep), vocab)
+    count = vocab if recording() else min(max(_FIRST_TRY, min_keep), vocab)
     nearest = distance.topk(count, dim=-1, largest=False)
     reached = probs.gather(-1, nearest.indices).cumsum(dim=-1)
     ranked = nearest.values
@@ -98,4 +99,5 @@ INFO = StageInfo(
     params=LocallyTypicalParams,
     build=build,
     neutral={"mass": 1.0},
+    on_device=True,
 )

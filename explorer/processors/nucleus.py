@@ -11,6 +11,7 @@ from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
 from explorer.core.params import Params
+from explorer.core.recording import recording
 
 # Sorting a whole vocabulary costs more than anything else here; most nuclei lie within the
 # likeliest hundreds, nearly all within the thousands, and where one does not the sort is made.
@@ -44,7 +45,7 @@ def nucleus(logits: Float[Tensor, "*rows vocab"], p: float) -> Float[Tensor, "*r
         return logits.clone()
     vocab = logits.shape[-1]
     probs = torch.softmax(logits, dim=-1)
-    for count in _TRIES:
+    for count in () if recording() else _TRIES:
         values, indices = probs.topk(min(count, vocab), dim=-1)
         reached = values.cumsum(dim=-1)
         if not bool((reached[..., -1] < p).any()):
@@ -89,4 +90,5 @@ INFO = StageInfo(
     build=build,
     neutral={"p": 1.0},
     keeps_argmax=True,
+    on_device=True,
 )

@@ -84,4 +84,5 @@ INFO = StageInfo(
     build=build,
     neutral={"smoothing": 0.0},
     keeps_argmax=True,
+    on_device=True,
 )

@@ -85,4 +85,5 @@ INFO = StageInfo(
     build=build,
     neutral={"z": 1.0},
     keeps_argmax=True,
+    on_device=True,
 )

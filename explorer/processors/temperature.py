@@ -65,4 +65,5 @@ INFO = StageInfo(
     build=build,
     neutral={"temperature": 1.0},
     keeps_argmax=True,
+    on_device=True,
 )

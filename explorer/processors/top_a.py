@@ -69,4 +69,5 @@ INFO = StageInfo(
     build=build,
     neutral={"a": 0.0},
     keeps_argmax=True,
+    on_device=True,
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 from explorer.core.decoder import Processor, StageInfo
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.params import Params
+from explorer.core.recording import recording
 
 Rule = Literal["paper", "code"]
 
@@ -60,7 +61,7 @@ def top_h(
     budget = h * entropy(logprobs).unsqueeze(-1)
     vocab = logits.shape[-1]
     total = logits.logsumexp(dim=-1, keepdim=True)
-    for count in _TRIES:
+    for count in () if recording() else _TRIES:
         best = logits.topk(min(count, vocab), dim=-1).values
         within = _prefix_entropy(best - total) <= budget
         if count >= vocab or not bool(within[:, -1].any()):
@@ -134,4 +135,5 @@ INFO = StageInfo(
     build=build,
     neutral={"h": 1.0, "rule": "paper"},
     keeps_argmax=True,
+    on_device=True,
 )

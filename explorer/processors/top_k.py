@@ -67,4 +67,5 @@ INFO = StageInfo(
     build=build,
     neutral={"k": 0},
     keeps_argmax=True,
+    on_device=True,
 )

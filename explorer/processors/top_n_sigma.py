@@ -10,6 +10,7 @@ from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
 from explorer.core.params import Params
+from explorer.core.recording import recording
 
 
 def top_n_sigma(logits: Float[Tensor, "rows vocab"], n: float) -> Float[Tensor, "rows vocab"]:
@@ -38,7 +39,7 @@ def top_n_sigma(logits: Float[Tensor, "rows vocab"], n: float) -> Float[Tensor, 
     # Distances to the best instead of raw logits: the square of a large mean loses digits.
     distance = logits - logits.amax(dim=-1, keepdim=True)
     possible = distance > -math.inf
-    if bool(possible.all()):
+    if not recording() and bool(possible.all()):
         off = distance - distance.mean(dim=-1, keepdim=True)
         spread = off.square_().mean(dim=-1, keepdim=True)
     else:
@@ -81,4 +82,5 @@ INFO = StageInfo(
     build=build,
     neutral={"n": 0.0},
     keeps_argmax=True,
+    on_device=True,
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from explorer.core import engine
+from explorer.core import lockstep
 from explorer.core.distribution import entropy_and_varentropy, log_normalise, rank
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
@@ -179,10 +179,10 @@ def recording_share(model: ModelHandle, tokens: int) -> tuple[float, float]:
     tokens under both laws, and the recorder.
     """
     watch = _Stopwatch()
-    # The engine's own names: what it calls is timed, wherever it was defined.
+    # The loop's own names: what it calls is timed, wherever it was defined.
     places: tuple[tuple[Any, str], ...] = (
-        (engine, "measure_block"),
-        (engine, "measure_choices"),
+        (lockstep, "measure_block"),
+        (lockstep, "measure_choices"),
         (Recorder, "add"),
     )
     originals = [getattr(owner, name) for owner, name in places]

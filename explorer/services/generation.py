@@ -233,6 +233,7 @@ class Run:
                 self._contexts[i],
                 chain.reads_layers,
                 chain.canonical,
+                chain.on_device and not self.given.forced_of(i),
             )
             for i, chain in enumerate(self.chains)
         )

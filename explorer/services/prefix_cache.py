@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from explorer.core.growing_cache import SavedPrefix
-from explorer.core.handle import Batch, Capability, ModelHandle, Tokenizer
+from explorer.core.handle import Batch, Capability, FixedRows, ModelHandle, Tokenizer
 from explorer.core.kv_cache import HiddenLayers, KVBatch
 from explorer.core.types import ModelInfo
 
@@ -180,6 +180,9 @@ class _PrefixBatch:
 
     def step(self, token_ids: Sequence[int]) -> Tensor:
         return self._batch.step(token_ids)
+
+    def fix(self, rows: int, places: int) -> FixedRows:
+        return self._batch.fix(rows, places)
 
     def read(self, token_ids: Sequence[Sequence[int]]) -> Tensor:
         return self._batch.read(token_ids)
