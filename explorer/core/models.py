@@ -12,32 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gguf
 import numpy as np
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers.modeling_gguf_pytorch_utils import (
-    TENSOR_PROCESSORS,
-    TensorProcessor,
-    get_gguf_hf_weights_map,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-)
-from transformers.utils import logging as transformers_logging
 
+from explorer.core.deferred import torch, transformers
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.fair_lock import FairLock
 from explorer.core.handle import Capability, Tokenizer
 from explorer.core.hf_tokenizer import HFTokenizer
 from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.masked_forward import masked_logits
-from explorer.core.packed_linear import pack_linears
 from explorer.core.progress import Progress
 from explorer.core.shared_steps import SharedSteps
 from explorer.core.types import ModelInfo
@@ -47,6 +32,10 @@ from explorer.core.weight_files import (
     weight_files,
     weights_digest,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
 
 __all__ = ["HFModel", "HFTokenizer", "Origin", "choose_dtype", "convert_gguf", "load_local"]
 
@@ -226,6 +215,8 @@ def load_local(
     tokenizer = HFTokenizer(_load_tokenizer(folder), configured_ends(model))
     info = describe(model, id, origin)
     if pack:
+        from explorer.core.packed_linear import pack_linears  # noqa: PLC0415  # with torch
+
         pack_linears(model)
     return HFModel(model, tokenizer, info)
 
@@ -246,7 +237,8 @@ def check_config(folder: Path) -> None:
             f"{folder} has no readable config.json: {error}.",
             "Give a folder as transformers' save_pretrained writes it.",
         ) from error
-    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    known = transformers.models.auto.modeling_auto
+    named = known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
     if named is None and "auto_map" in config:
         raise ModelUnavailable(
             f"The model in {folder} brings its own code ({kind}), and that is never run.",
@@ -255,7 +247,8 @@ def check_config(folder: Path) -> None:
     classes = {named} if isinstance(named, str) else set(named or ())
     stated = set(config.get("architectures") or classes)
     # Encoders such as BERT are listed as causal too: for use inside another model.
-    reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
+    encoders = known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    reads_both_ways = kind in encoders and not config.get("is_decoder")
     if not classes & stated or reads_both_ways or config.get("is_encoder_decoder"):
         raise NotCapable(
             f"{folder} holds a {' / '.join(sorted(stated)) or kind}, which does not continue"
@@ -278,16 +271,19 @@ def convert_gguf(path: Path, folder: Path, progress: Progress) -> None:
     Raises:
         ModelUnavailable: if the file cannot be read or its architecture is unknown.
     """
+    import gguf  # as below: of use where a file is converted
+    from safetensors.torch import save_file
+
     source: dict[str, Any] = {"gguf_file": path.name, **_LOCAL}
     try:
         progress("Reading the GGUF file", 0.0)
         reader = gguf.GGUFReader(path)
-        config = AutoConfig.from_pretrained(path.parent, **source)
+        config = transformers.AutoConfig.from_pretrained(path.parent, **source)
         progress("Reading its tokenizer", 0.3)
-        AutoTokenizer.from_pretrained(path.parent, **source).save_pretrained(folder)
+        transformers.AutoTokenizer.from_pretrained(path.parent, **source).save_pretrained(folder)
         progress("Dequantising", 0.6)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+            model = transformers.AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
         tensors = _dequantised(reader, model, progress)
         progress("Writing the weights", 0.95)
         weights = folder / "model.safetensors"
@@ -306,11 +302,14 @@ def convert_gguf(path: Path, folder: Path, progress: Progress) -> None:
 
 def _dequantised(reader: Any, model: Any, progress: Progress) -> dict[str, Tensor]:
     """All tensors of a GGUF file in float32, under the model's names."""
+    import gguf
+    from transformers import modeling_gguf_pytorch_utils as tables
+
     architecture = reader.get_field("general.architecture").contents()
     config = model.config.to_dict()
-    kind: Any = TENSOR_PROCESSORS.get(architecture, TensorProcessor)
+    kind: Any = tables.TENSOR_PROCESSORS.get(architecture, tables.TensorProcessor)
     processor = kind(config=config)
-    names = get_gguf_hf_weights_map(model, processor)
+    names = tables.get_gguf_hf_weights_map(model, processor)
     # Processors of mixtures of experts collect their parts in "tensors" by themselves.
     parsed: dict[str, Any] = {"config": config, "tensors": {}}
     for i, tensor in enumerate(reader.tensors):
@@ -339,13 +338,14 @@ def configured_ends(model: PreTrainedModel) -> frozenset[int]:
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """No progress bars of transformers on the terminal meanwhile."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            bars.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 _LOCAL: dict[str, Any] = {
@@ -358,10 +358,10 @@ _LOCAL: dict[str, Any] = {
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     with _without_bars():
         try:
-            config = AutoConfig.from_pretrained(folder, **_LOCAL)
+            config = transformers.AutoConfig.from_pretrained(folder, **_LOCAL)
             # sdpa has no soft cap on its scores (Gemma 2) and would fail at the first token.
             capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
@@ -378,13 +378,13 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             f"The weights in {folder} lack {len(lost)} tensors of the model: {lost[0]}.",
             "Fetch the model again.",
         )
-    assert isinstance(model, PreTrainedModel)
+    assert isinstance(model, transformers.PreTrainedModel)
     return model
 
 
 def _load_tokenizer(folder: Path) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        return transformers.AutoTokenizer.from_pretrained(folder, **_LOCAL)
     except Exception as error:
         raise _unreadable(folder, error) from error
 
