@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.errors import NotCapable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager

@@ -5,9 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from explorer.core.distribution import log_normalise
 from explorer.core.errors import NumericalFailure
@@ -15,6 +13,9 @@ from explorer.core.handle import Layers, Tokenizer
 from explorer.core.params import Params
 from explorer.core.recording import recording
 from explorer.core.types import NoteValue, ParamValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Decoder(ABC):
         return None
 
 
-Processor = Callable[[Tensor, StepView], Tensor]
+Processor = Callable[["Tensor", StepView], "Tensor"]
 """Logits [rows, vocab] and the view to new logits [rows, vocab]; the input is never changed."""
 
 

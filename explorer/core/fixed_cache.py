@@ -11,13 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from explorer.core.deferred import torch
 
-from explorer.core.growing_cache import GrowingLayer
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from explorer.core.growing_cache import GrowingLayer
 
 MULTIPLE = 64
 """Lengths are multiples of it: kernels of attention want masks aligned, and blocks whole."""
@@ -80,7 +82,12 @@ class FixedKVRows:
     """
 
     def __init__(
-        self, model: PreTrainedModel, lock: AbstractContextManager[object], cache_name: str, cache: FixedCache, rows: int
+        self,
+        model: PreTrainedModel,
+        lock: AbstractContextManager[object],
+        cache_name: str,
+        cache: FixedCache,
+        rows: int,
     ) -> None:
         self.lock, self.rows, self.device = lock, rows, model.device
         self._model, self._cache, self._cache_name = model, cache, cache_name

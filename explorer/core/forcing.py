@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAWS_HELD = 128
 """Laws in memory at once, over all rows: 25 MB at 49,152 tokens."""
@@ -38,7 +41,7 @@ def forced_laws(
     """
     batch = model.open_batch()
     *_, logits = batch.prefill(prompt_ids)
-    assert isinstance(logits, Tensor)
+    assert isinstance(logits, torch.Tensor)
     yield 0, logits.expand(len(rows), -1).unsqueeze(1)
     batch.select([0] * len(rows))
     # The last token of a row need not be read: nothing is asked of what follows it.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Matcher:

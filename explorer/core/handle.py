@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from explorer.core.types import ModelInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Capability(StrEnum):

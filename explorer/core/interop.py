@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from explorer.core.decoder import Processor, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.handle import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def as_transformers(

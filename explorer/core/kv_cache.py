@@ -12,19 +12,20 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING, Any
 
 from explorer.core.attentions import eager, stacked
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.fair_lock import FairLock
 from explorer.core.fixed_cache import FixedCache, FixedKVRows
-from explorer.core.growing_cache import GrowingLayer, SavedPrefix, new_cache
-from explorer.core.joined_cache import can_join, joined_logits
 from explorer.core.shared_steps import SharedSteps, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from explorer.core.growing_cache import SavedPrefix
 
 CPU_CHUNK = 192
 """Tokens of the prompt read between two chances to cancel.
@@ -87,6 +88,8 @@ class KVBatch:
         context_length: int = 0,
         shared: SharedSteps[KVBatch] | None = None,
     ) -> None:
+        from explorer.core.growing_cache import new_cache  # noqa: PLC0415  # with transformers
+
         self._model = model
         self._lock = lock if lock is not None else FairLock()
         self._context_length = context_length
@@ -163,6 +166,8 @@ class KVBatch:
         """
         if self._rows != 1:
             raise ValueError(f"a prefix of {self._rows} rows")
+        from explorer.core.growing_cache import SavedPrefix  # noqa: PLC0415  # with transformers
+
         with self._lock, torch.inference_mode():
             cache = copy.deepcopy(self._cache)
         return SavedPrefix(cache, self._length)
@@ -208,6 +213,8 @@ class KVBatch:
             ValueError: if there is not exactly one token a row.
             NotCapable: if the rows are as long as the model's context.
         """
+        from explorer.core.joined_cache import can_join  # noqa: PLC0415  # with transformers
+
         if len(token_ids) != self._rows:
             raise ValueError(f"{len(token_ids)} tokens for {self._rows} rows")
         self._check_room(1)
@@ -224,6 +231,8 @@ class KVBatch:
         Returns:
             float32 logits [rows, vocab] of each.
         """
+        from explorer.core.joined_cache import joined_logits  # noqa: PLC0415  # with transformers
+
         batches = [step.batch for step in steps]
         first = batches[0]
         if len(steps) == 1:
@@ -243,6 +252,8 @@ class KVBatch:
         Raises:
             ValueError: where there is not one row, or a layer keeps no full attention.
         """
+        from explorer.core.growing_cache import GrowingLayer  # noqa: PLC0415  # with transformers
+
         layers = [layer for layer in self._cache.layers if isinstance(layer, GrowingLayer)]
         if self._rows != 1 or len(layers) < len(self._cache.layers):
             raise ValueError(f"{self._rows} rows to be fixed")
@@ -332,7 +343,7 @@ class KVBatch:
         """
         self._check_room(len(token_ids))
         weight = self._model.get_input_embeddings().weight
-        assert isinstance(weight, Tensor)
+        assert isinstance(weight, torch.Tensor)
         known = weight.shape[0]
         wrong = next((i for i in token_ids if not 0 <= i < known), None)
         if wrong is not None:

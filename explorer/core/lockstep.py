@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Move, StepView, check_law
+from explorer.core.deferred import torch
 from explorer.core.errors import NotCapable, NumericalFailure
 from explorer.core.handle import Batch, ModelHandle
 from explorer.core.measure import Block, Place, check_block, measure_block, measure_choices
 from explorer.core.noise import uniforms
 from explorer.core.request import Context, Lane, Request, Watcher, check_fits
 from explorer.core.types import Column, LaneEnd, StopReason, TokenStep
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(slots=True)
@@ -122,9 +124,9 @@ class Lockstep:
         before = 0
         for group in self.groups.values():
             for news in group.batch.prefill(group.prompt_ids):
-                if isinstance(news, Tensor):
+                if isinstance(news, torch.Tensor):
                     group.logits = news
-                read = len(group.prompt_ids) if isinstance(news, Tensor) else news
+                read = len(group.prompt_ids) if isinstance(news, torch.Tensor) else news
                 self.request.on_prefill(before + read, total)
                 stopped = self.request.interrupted()
                 if stopped is not None:

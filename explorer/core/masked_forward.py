@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.fair_lock import FairLock
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def masked_logits(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.distribution import (
     entropy,
     entropy_and_varentropy,
@@ -25,6 +25,9 @@ from explorer.core.distribution import (
 from explorer.core.errors import NumericalFailure
 from explorer.core.recording import recording
 from explorer.core.types import Candidate, NoteValue, TokenStep
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)

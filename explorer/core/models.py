@@ -12,35 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gguf
-import numpy as np
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
-from transformers.modeling_gguf_pytorch_utils import (
-    TENSOR_PROCESSORS,
-    TensorProcessor,
-    get_gguf_hf_weights_map,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-)
-from transformers.utils import logging as transformers_logging
-
+from explorer.core.deferred import torch, transformers
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.fair_lock import FairLock
-from explorer.core.growing_cache import new_cache
 from explorer.core.handle import Capability, Tokenizer
 from explorer.core.hf_tokenizer import HFTokenizer
-from explorer.core.joined_cache import can_join
 from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.masked_forward import masked_logits
-from explorer.core.packed_linear import pack_linears
-from explorer.core.progress import Progress
 from explorer.core.shared_steps import SharedSteps
 from explorer.core.types import ModelInfo
 from explorer.core.weight_files import (
@@ -50,7 +30,11 @@ from explorer.core.weight_files import (
     weights_digest,
 )
 
-__all__ = ["HFModel", "HFTokenizer", "Origin", "choose_dtype", "convert_gguf", "load_local"]
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+__all__ = ["HFModel", "HFTokenizer", "Origin", "choose_dtype", "load_local"]
 
 SCORE_CHUNK = 128
 """Positions whose logits are held at once while scoring: 25 MB for 49,152 tokens."""
@@ -113,6 +97,9 @@ class HFModel:
         has_heads = bool(getattr(config, "num_attention_heads", 0))
         heads = frozenset({Capability.ATTENTIONS}) if has_heads else frozenset()
         masks = frozenset({Capability.MASKS}) if heads else frozenset()
+        from explorer.core.growing_cache import new_cache  # noqa: PLC0415  # with transformers
+        from explorer.core.joined_cache import can_join  # noqa: PLC0415  # with transformers
+
         records = self.records and can_join(self.model, new_cache(self.model))
         recorded = frozenset({Capability.RECORDED}) if records else frozenset()
         return heads | masks | recorded | {Capability.CACHE_SELECT}
@@ -233,6 +220,8 @@ def load_local(
     tokenizer = HFTokenizer(_load_tokenizer(folder), configured_ends(model))
     info = describe(model, id, origin)
     if pack:
+        from explorer.core.packed_linear import pack_linears  # noqa: PLC0415  # with torch
+
         pack_linears(model)
     return HFModel(model, tokenizer, info)
 
@@ -253,7 +242,8 @@ def check_config(folder: Path) -> None:
             f"{folder} has no readable config.json: {error}.",
             "Give a folder as transformers' save_pretrained writes it.",
         ) from error
-    named = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    known = transformers.models.auto.modeling_auto
+    named = known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
     if named is None and "auto_map" in config:
         raise ModelUnavailable(
             f"The model in {folder} brings its own code ({kind}), and that is never run.",
@@ -262,77 +252,14 @@ def check_config(folder: Path) -> None:
     classes = {named} if isinstance(named, str) else set(named or ())
     stated = set(config.get("architectures") or classes)
     # Encoders such as BERT are listed as causal too: for use inside another model.
-    reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
+    encoders = known.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    reads_both_ways = kind in encoders and not config.get("is_decoder")
     if not classes & stated or reads_both_ways or config.get("is_encoder_decoder"):
         raise NotCapable(
             f"{folder} holds a {' / '.join(sorted(stated)) or kind}, which does not continue"
             " text token by token.",
             "Choose a causal language model (GPT-2, Llama, Qwen, Gemma, …).",
         )
-
-
-def convert_gguf(path: Path, folder: Path, progress: Progress) -> None:
-    """Write what a GGUF file holds as a model folder with float32 safetensors.
-
-    Each tensor is dequantised and renamed with transformers' own tables. Its loader does the
-    same, but needs one more package, and what it loads refuses to be saved.
-
-    Args:
-        path: the file.
-        folder: an existing, empty folder.
-        progress: told how far it is.
-
-    Raises:
-        ModelUnavailable: if the file cannot be read or its architecture is unknown.
-    """
-    source: dict[str, Any] = {"gguf_file": path.name, **_LOCAL}
-    try:
-        progress("Reading the GGUF file", 0.0)
-        reader = gguf.GGUFReader(path)
-        config = AutoConfig.from_pretrained(path.parent, **source)
-        progress("Reading its tokenizer", 0.3)
-        AutoTokenizer.from_pretrained(path.parent, **source).save_pretrained(folder)
-        progress("Dequantising", 0.6)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-        tensors = _dequantised(reader, model, progress)
-        progress("Writing the weights", 0.95)
-        weights = folder / "model.safetensors"
-        save_file(tensors, weights, metadata={"format": "pt"})
-        weights.chmod(0o644)  # written for its owner alone, where a cache may be shared
-        config.architectures = [type(model).__name__]
-        config.dtype = torch.float32
-        config.save_pretrained(folder)
-        if model.generation_config is not None:
-            model.generation_config.save_pretrained(folder)
-    except OSError:
-        raise  # no space, no permission: the caller knows the place
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _dequantised(reader: Any, model: Any, progress: Progress) -> dict[str, Tensor]:
-    """All tensors of a GGUF file in float32, under the model's names."""
-    architecture = reader.get_field("general.architecture").contents()
-    config = model.config.to_dict()
-    kind: Any = TENSOR_PROCESSORS.get(architecture, TensorProcessor)
-    processor = kind(config=config)
-    names = get_gguf_hf_weights_map(model, processor)
-    # Processors of mixtures of experts collect their parts in "tensors" by themselves.
-    parsed: dict[str, Any] = {"config": config, "tensors": {}}
-    for i, tensor in enumerate(reader.tensors):
-        progress("Dequantising", 0.7 + 0.25 * i / len(reader.tensors))
-        result = processor.process(
-            weights=gguf.dequantize(tensor.data, tensor.tensor_type),
-            name=tensor.name,
-            tensor_key_mapping=names,
-            parsed_parameters=parsed,
-        )
-        if result.name in names:
-            weights = np.array(result.weights, dtype=np.float32)  # a copy that owns its data
-            parsed["tensors"][names[result.name]] = torch.from_numpy(weights)
-    tensors: dict[str, Tensor] = parsed["tensors"]
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def configured_ends(model: PreTrainedModel) -> frozenset[int]:
@@ -346,16 +273,17 @@ def configured_ends(model: PreTrainedModel) -> frozenset[int]:
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """No progress bars of transformers on the terminal meanwhile."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    bars = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            bars.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-_LOCAL: dict[str, Any] = {
+LOCAL_ONLY: dict[str, Any] = {
     "local_files_only": True,
     # Not left out: transformers would then ask on the terminal whether to run a model's code.
     "trust_remote_code": False,
@@ -365,19 +293,19 @@ _LOCAL: dict[str, Any] = {
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     with _without_bars():
         try:
-            config = AutoConfig.from_pretrained(folder, **_LOCAL)
+            config = transformers.AutoConfig.from_pretrained(folder, **LOCAL_ONLY)
             # sdpa has no soft cap on its scores (Gemma 2) and would fail at the first token.
             capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
                 attn_implementation="eager" if capped else "sdpa",
                 output_loading_info=True,
-                **_LOCAL,
+                **LOCAL_ONLY,
             )
         except Exception as error:
-            raise _unreadable(folder, error) from error
+            raise unreadable(folder, error) from error
     model, report = loaded
     lost = sorted(report["missing_keys"]) + sorted(str(k) for k in report["mismatched_keys"])
     if lost:  # transformers would fill them with random numbers
@@ -385,18 +313,18 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             f"The weights in {folder} lack {len(lost)} tensors of the model: {lost[0]}.",
             "Fetch the model again.",
         )
-    assert isinstance(model, PreTrainedModel)
+    assert isinstance(model, transformers.PreTrainedModel)
     return model
 
 
 def _load_tokenizer(folder: Path) -> Any:
     try:
-        return AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        return transformers.AutoTokenizer.from_pretrained(folder, **LOCAL_ONLY)
     except Exception as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
 
 
-def _unreadable(place: Path, error: Exception) -> ModelUnavailable:
+def unreadable(place: Path, error: Exception) -> ModelUnavailable:
     """The libraries below raise whatever they like, bare `Exception` included."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelUnavailable(

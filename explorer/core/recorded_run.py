@@ -59,10 +59,7 @@ class RecordedRun(Lockstep):
         lanes, steps = self.request.lanes, self.request.max_new_tokens
         rows = group.batch.fix(len(lanes), len(group.prompt_ids) + steps)
         draws = [
-            [
-                uniforms(self.request.seed, lane.noise, 1, self.first + step)[0]
-                for lane in lanes
-            ]
+            [uniforms(self.request.seed, lane.noise, 1, self.first + step)[0] for lane in lanes]
             for step in range(steps)
         ]
         decoders = [lane.decoder if lane.on_device else None for lane in lanes]

@@ -17,16 +17,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from explorer.core.decoder import Decoder, StepView
+from explorer.core.deferred import torch
 from explorer.core.fair_lock import FairLock
 from explorer.core.handle import FixedRows
 from explorer.core.measure import Block, figures, measure_block
 from explorer.core.recording import recorded
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOG = logging.getLogger("explorer")
 
@@ -258,7 +259,9 @@ class RecordedStep:
             if not far <= SAME_LOGITS or not torch.equal(self._tokens, tokens):
                 raise RuntimeError(f"a replayed step differs by {far:.3g}")
         except Exception as error:  # noqa: BLE001  # whatever a driver or a model's code says
-            LOG.warning("Steps are done one by one: %s", (str(error) or repr(error)).splitlines()[0])
+            LOG.warning(
+                "Steps are done one by one: %s", (str(error) or repr(error)).splitlines()[0]
+            )
             self._may_record = False
         else:
             for piece, graph in zip(self._pieces, graphs, strict=True):

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle

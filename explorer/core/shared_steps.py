@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from explorer.core.fair_lock import FairLock
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 B = TypeVar("B")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy, kl, log_normalise, support_size
 from explorer.core.errors import NumericalFailure
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Span = tuple[float, float]
 """Least and most a quantity can be; equal where it is known."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+from explorer.core.deferred import torch
 
 
 def green_list_processor(
     vocab: int, device: torch.device, *, share: float, bias: float, key: int
 ) -> Any:
     """`WatermarkLogitsProcessor` with the left hash over one token."""
-    from transformers import WatermarkLogitsProcessor  # noqa: PLC0415
+    from transformers import WatermarkLogitsProcessor
 
     return WatermarkLogitsProcessor(
         vocab_size=vocab,
@@ -26,7 +26,7 @@ def green_list_processor(
 
 def synthid_processor(device: torch.device, *, ngram: int, keys: list[int]) -> Any:
     """`SynthIDTextWatermarkLogitsProcessor` with its published table."""
-    from transformers import SynthIDTextWatermarkLogitsProcessor  # noqa: PLC0415
+    from transformers import SynthIDTextWatermarkLogitsProcessor
 
     return SynthIDTextWatermarkLogitsProcessor(
         ngram_len=ngram,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.distribution import inverse_cdf, log_normalise
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WIDTH, _PEAK, _SHARPNESS = 0.3, 5.0, 10.0  # constants of llama.cpp, not meant to be set
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.noise import derived_uniforms
 from explorer.decoders.beam import Beam, BeamParams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class BeamSampling(Beam):

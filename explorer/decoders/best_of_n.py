@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from pydantic import Field
 
 from explorer.core.decoder import (
@@ -23,6 +22,7 @@ from explorer.core.decoder import (
     Verdict,
     sampling_law,
 )
+from explorer.core.deferred import torch
 from explorer.core.detokenize import text_of
 from explorer.core.distribution import inverse_cdf
 from explorer.core.handle import Tokenizer

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import (
     Decoder,
@@ -19,9 +18,13 @@ from explorer.core.decoder import (
     Verdict,
     sampling_law,
 )
+from explorer.core.deferred import torch
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 from explorer.processors.phrases import need_tokenizer, spellings, split_list
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Phrases = Sequence[Sequence[tuple[int, ...]]]
 """For each phrase, the token sequences that spell it."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.noise import derived
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TINY = 2.0**-53
 

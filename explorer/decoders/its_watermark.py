@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.distribution import inverse_cdf
 from explorer.core.noise import derived
 from explorer.decoders.exp_watermark import ExpWatermarkParams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def its_pick(

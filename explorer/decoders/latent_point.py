@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.noise import derived
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_DIMENSIONS = 64
 

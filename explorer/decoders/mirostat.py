@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.distribution import inverse_cdf, log_normalise
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BITS = math.log(2)
 _ESTIMATED_FROM = 100

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from pydantic import Field
 
 from explorer.core.circular_depth import MAX_DEPTH, circular_depths
 from explorer.core.decoder import Decoder, Idle, Move, Processor, StageInfo, StepView, sampling_law
+from explorer.core.deferred import torch
 from explorer.core.distribution import one_hot
 from explorer.core.params import Params
 

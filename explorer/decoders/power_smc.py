@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Idle, Processor, StageInfo, StepView, sampling_law
 from explorer.core.params import Params
 from explorer.decoders.smc import ParticleDecoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PowerSmc(ParticleDecoder):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Idle, Processor, StageInfo, StepView, sampling_law
 from explorer.core.distribution import log_normalise
 from explorer.decoders.power_smc import SmcParams
 from explorer.decoders.smc import ParticleDecoder
 from explorer.processors.contexts import SecondParams, need_second, second_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ProductSmc(ParticleDecoder):

@@ -6,14 +6,17 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from explorer.core.decoder import Decoder, Leaf, Move, Processor, StepView, Verdict
+from explorer.core.deferred import torch
 from explorer.core.distribution import inverse_cdf
 from explorer.core.noise import derived
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Place = tuple[int, int]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import (
     Decoder,
@@ -20,9 +19,13 @@ from explorer.core.decoder import (
     Verdict,
     sampling_law,
 )
+from explorer.core.deferred import torch
 from explorer.core.distribution import one_hot
 from explorer.core.noise import derived_uniforms
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def conditioned_gumbels(log_totals: Tensor, gumbel: Tensor, highest: float) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explorer.latent.kinds import AUTOENCODERS
 from explorer.latent.nets import DecoderState, Shape, surprisal
 from explorer.latent.recurrent import Hidden, Reader, Writer
 
@@ -18,9 +19,7 @@ class RecurrentAutoencoder(nn.Module):
         shape: with the dimensions of the code.
     """
 
-    title = "AE, recurrent"
-    paper = "Sutskever, Vinyals, Le, arXiv:1409.3215, with a narrow code"
-    prior = "uniform"
+    title, paper, prior = AUTOENCODERS["ae"]
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

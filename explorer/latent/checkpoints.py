@@ -5,30 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams, ModelUnavailable
 from explorer.core.weight_files import PICKLED_SUFFIXES, read_header
-from explorer.latent.ae import RecurrentAutoencoder
+from explorer.latent.kinds import KINDS
 from explorer.latent.nets import Shape
-from explorer.latent.transformer import TransformerAutoencoder
-from explorer.latent.vae import Variational
-from explorer.latent.word_lm import WordModel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from explorer.latent.ae import RecurrentAutoencoder
+    from explorer.latent.transformer import TransformerAutoencoder
+    from explorer.latent.vae import Variational
+    from explorer.latent.word_lm import WordModel
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-Network = Variational | RecurrentAutoencoder | TransformerAutoencoder | WordModel
-KINDS: dict[str, type[Network]] = {
-    "vae": Variational,
-    "ae": RecurrentAutoencoder,
-    "transformer": TransformerAutoencoder,
-    "lm": WordModel,
-}
-"""Networks by what plans and folders call them."""
+Network: TypeAlias = "Variational | RecurrentAutoencoder | TransformerAutoencoder | WordModel"
 
 
 class Config(BaseModel):
@@ -63,11 +60,29 @@ def new_network(shape: Shape, options: Mapping[str, float] | None = None) -> Net
     """
     if shape.kind not in KINDS:
         raise InvalidParams(f"No network is a '{shape.kind}'.", f"Use one of {', '.join(KINDS)}.")
-    return KINDS[shape.kind](shape, **(options or {}))
+    return _network_class(shape.kind)(shape, **(options or {}))
+
+
+def _network_class(kind: str) -> type[Network]:
+    """The class of a kind; they are modules of torch, and imported with it."""
+    from explorer.latent.ae import RecurrentAutoencoder  # noqa: PLC0415
+    from explorer.latent.transformer import TransformerAutoencoder  # noqa: PLC0415
+    from explorer.latent.vae import Variational  # noqa: PLC0415
+    from explorer.latent.word_lm import WordModel  # noqa: PLC0415
+
+    classes: dict[str, type[Network]] = {
+        "vae": Variational,
+        "ae": RecurrentAutoencoder,
+        "transformer": TransformerAutoencoder,
+        "lm": WordModel,
+    }
+    return classes[kind]
 
 
 def save_network(folder: Path, net: nn.Module, config: Config) -> None:
     """Write config.json and float16 weights."""
+    from safetensors.torch import save_file  # with torch
+
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: weight.detach().half().contiguous() for name, weight in net.named_parameters()}
     save_file(state, folder / WEIGHTS)
@@ -106,6 +121,8 @@ def load_network(folder: Path) -> tuple[Network, Config]:
         ModelUnavailable: for a missing or damaged file, pickled weights, or other tensors than
             the shape asks for.
     """
+    from safetensors.torch import load_file  # with torch
+
     config = read_config(folder)
     path = folder / WEIGHTS
     if not path.exists() and any(p.suffix in PICKLED_SUFFIXES for p in folder.iterdir()):

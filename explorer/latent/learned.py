@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.latent.checkpoints import Config, Network
-from explorer.latent.nets import END, padded, snapped, surprisal, weights_of
+from explorer.latent.nets import END, padded, snapped, surprisal, weights_of, without_gradients
 from explorer.latent.space import Points, Reading, Words, checked_points
-from explorer.latent.word_lm import WordModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 512
 """Rows that go through a network together."""
@@ -38,6 +40,8 @@ class LearnedSpace:
     """
 
     def __init__(self, net: Network, config: Config, words: Words) -> None:
+        from explorer.latent.word_lm import WordModel  # noqa: PLC0415  # with torch
+
         assert not isinstance(net, WordModel), "a language model has no points"
         if config.shape.vocab_size != len(words):
             raise InvalidParams(
@@ -59,7 +63,7 @@ class LearnedSpace:
         """
         return [self.words.ids(sentence, self.max_words) for sentence in sentences]
 
-    @torch.no_grad()
+    @without_gradients
     def encode(self, sentences: Sequence[Sequence[str]]) -> Points:
         """Codes of sentences [n, dimensions]; of a variational network the means.
 
@@ -73,7 +77,7 @@ class LearnedSpace:
             found[block] = snapped(codes, CODE_GRID).numpy()
         return found
 
-    @torch.no_grad()
+    @without_gradients
     def decode(self, points: ArrayLike) -> list[Reading]:
         """What points say, the likeliest word at each step.
 
@@ -104,7 +108,7 @@ class LearnedSpace:
                 said[row].append(token_id)
         return [Reading(self.words.words(row), end) for row, end in zip(said, ended, strict=True)]
 
-    @torch.no_grad()
+    @without_gradients
     def laws_at(self, points: ArrayLike, readings: Sequence[Reading]) -> list[Tensor]:
         """The laws that points had at each word of what they say.
 
@@ -128,7 +132,7 @@ class LearnedSpace:
                 found[i] = row[: len(rows[i]) + readings[i].ended]
         return found
 
-    @torch.no_grad()
+    @without_gradients
     def told(
         self, sentences: Sequence[Sequence[str]]
     ) -> tuple[list[NDArray[np.bool_]], NDArray[np.float64]]:

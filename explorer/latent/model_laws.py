@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import Batch, ModelHandle
 from explorer.latent.law import TOTAL_BITS, Law, kl_bound, quantised
 from explorer.latent.laws import History, Recent
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ModelLaws:

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.detokenize import display_piece
 from explorer.core.errors import InvalidParams
@@ -17,6 +16,9 @@ from explorer.latent.law import Law
 from explorer.latent.laws import History
 from explorer.latent.model_laws import ModelLaws
 from explorer.latent.space import ArielSpace, Words
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_TOKENS = 24
 """Longest continuation: each token of a point costs the model a forward."""

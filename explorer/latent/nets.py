@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
-from torch.nn import functional
+
+from explorer.core.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 END = 0
 """The id that ends a sentence, begins one for the decoder, and fills rows up."""
@@ -16,12 +19,15 @@ END = 0
 STATE_GRID = 2.0**-14
 INPUT_GRID = 2.0**-20
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 
 class Shape(BaseModel):
     """How large a network is.
 
     Attributes:
-        kind: one of `checkpoints.KINDS`.
+        kind: one of `kinds.KINDS`.
         vocab_size: words and the end.
         max_words: longest sentence.
         dimensions: of the code; 0 for a language model.
@@ -76,6 +82,17 @@ class Autoencoder(Protocol):
         """Logits [n, vocab] after one more id a row; END before the first word."""
 
 
+def without_gradients(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """`torch.no_grad` as a decorator that asks nothing of torch until the function is called."""
+
+    @wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with torch.no_grad():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
 def initialise(net: nn.Module, seed: int) -> None:
     """Weights that depend on the seed alone: matrices by their inputs, vectors zero, gains one."""
     generator = torch.Generator().manual_seed(seed)
@@ -96,7 +113,7 @@ def padded(rows: Sequence[Sequence[int]]) -> Tensor:
 
 def shifted(ids: Tensor) -> Tensor:
     """What a decoder has read before each id: END first."""
-    return functional.pad(ids[:, :-1], (1, 0), value=END)
+    return torch.nn.functional.pad(ids[:, :-1], (1, 0), value=END)
 
 
 def weights_of(ids: Tensor) -> Tensor:
@@ -106,7 +123,7 @@ def weights_of(ids: Tensor) -> Tensor:
 
 def surprisal(logits: Tensor, ids: Tensor) -> Tensor:
     """Nats [n] of whole sentences, their END included."""
-    nats = functional.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
+    nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none")
     return (nats.view(ids.shape) * weights_of(ids)).sum(1)
 
 

@@ -184,7 +184,7 @@ def neighbour_map(
         warnings.simplefilter("ignore")  # of its own compiler and of a fixed seed's one thread
         progress("loading UMAP", None)
         # Imported here: it takes seconds, and only this file needs it.
-        import umap  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types
+        import umap  # type: ignore[import-untyped]  # it has no types
 
         progress("comparing the points", None)
         spread = np.abs(start).max() or 1.0

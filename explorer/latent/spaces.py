@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from explorer.core.catalog import did_you_mean
 from explorer.core.errors import InvalidParams, UnknownName
 from explorer.latent.automaton import Automaton, Weighting
-from explorer.latent.checkpoints import CONFIG, KINDS, load_network, read_config
+from explorer.latent.checkpoints import CONFIG, load_network, read_config
+from explorer.latent.kinds import AUTOENCODERS, LAW
 from explorer.latent.language import SHIPPED, Language, language
 from explorer.latent.laws import GrammarLaws
 from explorer.latent.learned import LearnedSpace
@@ -18,10 +20,10 @@ from explorer.latent.points import MAX_DIMENSIONS
 from explorer.latent.space import ArielSpace, Space, Words
 from explorer.latent.toy import MAX_WORDS, toy_grammar
 from explorer.latent.word_laws import WordLaws
-from explorer.latent.word_lm import WordModel
 
-LAW = "lm"
-LEARNED = tuple(kind for kind in KINDS if kind != LAW)
+if TYPE_CHECKING:
+    from explorer.latent.word_lm import WordModel
+
 ANY_SIZE = tuple(range(1, MAX_DIMENSIONS + 1))
 
 
@@ -37,7 +39,7 @@ def spaces(spoken: str | Language) -> dict[str, tuple[int, ...]]:
     folder = SHIPPED / spoken.name
     if has_word_law(spoken.name):
         found["ariel_lm" if spoken.name == "toy" else "ariel"] = ANY_SIZE
-    for name in LEARNED:
+    for name in AUTOENCODERS:
         sizes = [
             int(path.parent.name.rpartition("-")[2]) for path in folder.glob(f"{name}-*/{CONFIG}")
         ]
@@ -83,6 +85,12 @@ def learned_bounds(spoken: str, name: str, dimensions: int) -> tuple[list[float]
     return list(config.low), list(config.high)
 
 
+def ariel_title(spoken: str, name: str) -> str:
+    """What an AriEL space is called."""
+    is_grammar = spoken == "toy" and name == "ariel"
+    return "AriEL, the grammar's law" if is_grammar else "AriEL, a trained law"
+
+
 @cache
 def _grammar_laws() -> GrammarLaws:
     return GrammarLaws(Automaton(toy_grammar(), Weighting.RULES))
@@ -95,6 +103,8 @@ def word_model(spoken: str) -> WordModel:
     Raises:
         ModelUnavailable: if it is damaged or not here.
     """
+    from explorer.latent.word_lm import WordModel  # noqa: PLC0415  # with torch
+
     net, _ = load_network(SHIPPED / spoken / LAW)
     assert isinstance(net, WordModel)
     return net
@@ -121,6 +131,8 @@ def word_vectors(spoken: str) -> NDArray[np.float64]:
     Raises:
         ModelUnavailable: if it is damaged or not here.
     """
+    from explorer.latent.word_lm import WordModel  # noqa: PLC0415  # with torch
+
     net, _ = load_network(SHIPPED / spoken / LAW)
     assert isinstance(net, WordModel)
     found: NDArray[np.float64] = net.writer.embed.detach().double().numpy()
@@ -134,7 +146,7 @@ def _load(spoken: str, name: str, dimensions: int) -> Space:
         folder = SHIPPED / spoken / f"{name}-{dimensions}"
         return LearnedSpace(*load_network(folder), words)
     if spoken == "toy" and name == "ariel":
-        title = "AriEL, the grammar's law"
+        title = ariel_title(spoken, name)
         return ArielSpace(_grammar_laws(), words, dimensions, title=title, max_words=MAX_WORDS)
     laws = word_laws(spoken)
-    return ArielSpace(laws, words, dimensions, name=name, title="AriEL, a trained law")
+    return ArielSpace(laws, words, dimensions, name=name, title=ariel_title(spoken, name))

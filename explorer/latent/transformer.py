@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from explorer.latent.kinds import AUTOENCODERS
 from explorer.latent.nets import DecoderState, Shape, shifted, surprisal, weights_of
 
 
@@ -80,9 +81,7 @@ class TransformerAutoencoder(nn.Module):
         shape: with the dimensions of the code.
     """
 
-    title = "Transformer autoencoder"
-    paper = "Vaswani et al., arXiv:1706.03762, with a narrow code"
-    prior = "uniform"
+    title, paper, prior = AUTOENCODERS["transformer"]
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explorer.latent.kinds import AUTOENCODERS
 from explorer.latent.nets import DecoderState, Shape, surprisal
 from explorer.latent.recurrent import Hidden, Reader, Writer
 
@@ -25,9 +26,7 @@ class Variational(nn.Module):
         hidden_words: probability that the writer is not shown the word before.
     """
 
-    title = "VAE, recurrent"
-    paper = "Bowman et al., arXiv:1511.06349"
-    prior = "gaussian"
+    title, paper, prior = AUTOENCODERS["vae"]
 
     def __init__(
         self,

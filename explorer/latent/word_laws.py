@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.latent.law import Law, kl_bound, quantised
 from explorer.latent.laws import History, Recent
 from explorer.latent.nets import END
-from explorer.latent.recurrent import Hidden
-from explorer.latent.word_lm import WordModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from explorer.latent.word_lm import WordModel
 
 
 class WordLaws:
@@ -77,6 +80,8 @@ class WordLaws:
         found = {place: self._states[place] for place in places if place in self._states}
         missing = [place for place in dict.fromkeys(places) if place not in found]
         if missing:
+            from explorer.latent.recurrent import Hidden  # noqa: PLC0415  # with torch
+
             begun = [place[:-1] for place in missing if place]
             before = dict(zip(begun, self._hidden(begun), strict=True)) if begun else {}
             state = torch.stack([before[p[:-1]] if p else self._first for p in missing])

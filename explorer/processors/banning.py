@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from explorer.core.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def ban(logits: Tensor, tokens: Sequence[Iterable[int]], amount: float = -math.inf) -> Tensor:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, Second, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.params import Params
 from explorer.processors.contexts import need_second
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def classifier_free_guidance(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Second, StepView
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SecondParams(Params):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Idle, Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.params import Params
 from explorer.processors.contexts import model_or_no_prompt, need_second, plausible
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def contrastive_exploration(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.handle import Layers
 from explorer.core.params import Params
 from explorer.processors.contexts import plausible
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Bucket = Literal["low", "high"]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.params import Params
 from explorer.processors.phrases import split_list, tokens_with
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEFAULT_BREAKERS = '\n|:|"|*'
 

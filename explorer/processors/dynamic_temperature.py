@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.params import Params
+from explorer.core.recording import recording
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def dynamic_temperature(
@@ -41,7 +45,7 @@ def dynamic_temperature(
     if low == high:
         return logits / low
     possible = (logits > -math.inf).sum(dim=-1)
-    if logits.device.type == "mps":  # it has no float64
+    if not recording():  # not every device has float64; those that record have it
         possible = possible.cpu()
     widest = possible.double().log().clamp_min(1e-12).float().to(logits.device)
     share = (entropy(log_normalise(logits)) / widest).clamp(0, 1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
+from explorer.core.deferred import torch
 from explorer.processors.recency import Occurrences, RecencyParams, occurrences
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def frequency_penalty(

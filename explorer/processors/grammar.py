@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.grammars import Matcher, check_grammar, new_matcher
 from explorer.core.params import Params
 from explorer.processors.phrases import need_tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["regex", "json", "lark"]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.interop import from_transformers
 from explorer.core.params import Params
 from explorer.core.watermarks import green_list_processor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Kgw:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MOST = 1e4  # a logit this high is certain, and float32 stays finite
 

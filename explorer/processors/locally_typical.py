@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.params import Params
 from explorer.core.recording import recording
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _FIRST_TRY = 512  # as in nucleus: the full sort is made only where this does not reach the mass
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.errors import InvalidParams
 from explorer.core.params import Params
 from explorer.processors.banning import ban, due
 from explorer.processors.phrases import ids_of, need_tokenizer, split_list
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def logit_bias(

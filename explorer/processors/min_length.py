@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.params import Params
 from explorer.processors.banning import ban
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def min_length(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo
+from explorer.core.deferred import torch
 from explorer.core.params import Params
 from explorer.core.recording import recording
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Sorting a whole vocabulary costs more than anything else here; most nuclei lie within the
 # likeliest hundreds, nearly all within the thousands, and where one does not the sort is made.

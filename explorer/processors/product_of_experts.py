@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Idle, Processor, StageInfo, StepView
 from explorer.processors.contexts import SecondParams, need_second, second_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def product_of_experts(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
 from explorer.core.params import Params
 from explorer.processors.banning import ban
 from explorer.processors.phrases import need_tokenizer, split_list, tokens_with
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def suppressed(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.params import Params
 from explorer.core.watermarks import synthid_processor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEYS = (654, 400, 836, 123, 340, 443, 597, 160, 57, 29, 590, 639, 13, 715, 468, 990, 966, 226,
         324, 585, 118, 504, 421, 521, 129, 669, 732, 225, 90, 960)  # fmt: skip

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.decoder import Idle, Processor, StageInfo
+from explorer.core.deferred import torch
 from explorer.core.noise import derived
 from explorer.core.params import Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def xtc(

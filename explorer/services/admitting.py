@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from explorer.core.decoder import Processor, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy, log_normalise
 from explorer.core.errors import NumericalFailure
 from explorer.decoders.spec import Chain
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PARAMS = {
     "top_k": "k",

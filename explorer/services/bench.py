@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from explorer.core import lockstep
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy_and_varentropy, log_normalise, rank
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle

@@ -12,11 +12,10 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Decoder, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.errors import InvalidParams, NumericalFailure
 from explorer.core.forcing import forced_laws
@@ -27,6 +26,9 @@ from explorer.decoders.spec import Chain
 from explorer.services.admitting import ChainNeeds, Needed, StageNeeded, hardest, what_admits
 from explorer.services.generation import Run, RunOptions, read_specs
 from explorer.services.prompts import make_prompt
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _DRAWS = 16
 """Luck tried where a processor itself draws: the law is the mean over it."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import kl, log_normalise
 from explorer.core.errors import InvalidParams, NumericalFailure
 from explorer.core.forcing import forced_laws
@@ -23,6 +22,9 @@ from explorer.decoders.spec import Chain, parse
 from explorer.services.prompts import make_prompt
 from explorer.services.scoring import is_scored
 from explorer.services.verify.views import view_at
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Span = tuple[float, float]
 _ROUNDED = 1e-5

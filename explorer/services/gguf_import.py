@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import gguf
-
 from explorer.core.errors import ModelUnavailable
-from explorer.core.models import convert_gguf
+from explorer.core.gguf_weights import convert_gguf
 from explorer.core.progress import Progress
 from explorer.core.weight_files import file_digest
 from explorer.services.model_cache import ModelCache, ModelFolder, Record
@@ -103,6 +101,8 @@ def read_fields(path: Path) -> tuple[int, Mapping[str, Any]]:
     Raises:
         ModelUnavailable: if it is damaged or cut off.
     """
+    import gguf  # of use to few models
+
     try:
         reader = gguf.GGUFReader(path)
         parameters = sum(int(tensor.n_elements) for tensor in reader.tensors)

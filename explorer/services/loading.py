@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from explorer.core.deferred import torch
 from explorer.core.errors import ModelUnavailable
 from explorer.core.models import HFModel, Origin, check_config, choose_dtype, load_local
 from explorer.core.progress import Progress, quiet

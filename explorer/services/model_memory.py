@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
+from explorer.core.deferred import torch
 from explorer.core.errors import ModelUnavailable
 
 LOGITS_COPIES = 6

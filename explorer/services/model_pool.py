@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-
+from explorer.core.deferred import torch
 from explorer.core.errors import ExplorerError, ModelUnavailable
 from explorer.core.handle import ModelHandle
 from explorer.core.progress import Progress

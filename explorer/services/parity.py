@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import torch
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import kl, log_normalise
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.forcing import forced_laws
@@ -18,7 +17,7 @@ from explorer.services.loading import choose_device
 from explorer.services.model_sources import Sources, find_model
 from explorer.services.verify.tolerance import ALLOWED
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def load_as(
     found = find_model(name, progress, sources or Sources())
     try:
         return load_local(
-            found.path, id=name, device=device or choose_device(), dtype=DTYPES[dtype]
+            found.path, id=name, device=device or choose_device(), dtype=getattr(torch, dtype)
         )
     except (RuntimeError, AssertionError) as error:
         raise NotCapable(

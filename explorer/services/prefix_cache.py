@@ -6,13 +6,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from explorer.core.growing_cache import SavedPrefix
+from explorer.core.deferred import torch
 from explorer.core.handle import Batch, Capability, FixedRows, ModelHandle, Tokenizer
 from explorer.core.kv_cache import HiddenLayers, KVBatch
 from explorer.core.types import ModelInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from explorer.core.growing_cache import SavedPrefix
 
 _Key = tuple[str, tuple[int, ...]]
 
@@ -171,7 +175,7 @@ class _PrefixBatch:
                 return
             news = self._batch.extend(ids[found.length :])
         for read in news:
-            if isinstance(read, Tensor):
+            if isinstance(read, torch.Tensor):
                 self._cache.keep(self._info, ids, self._batch, read)
             yield read
 

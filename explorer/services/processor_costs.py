@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-import torch
-
 from explorer.core.decoder import Processor, StageInfo, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.handle import Tokenizer
 from explorer.processors import ALL

@@ -7,9 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, cast
 
 from explorer.core.decoder import Processor, StepView
 from explorer.core.detokenize import display_piece
@@ -22,6 +20,9 @@ from explorer.core.waterfall import StagePart, StageRow, make_view, waterfall
 from explorer.core.waterfall_bounds import bounded_waterfall, from_step
 from explorer.decoders.spec import Chain, Stage, parse
 from explorer.services.prompts import make_prompt
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KEPT = 32
 """Tokens whose logits are kept, over all visitors: some 12 MB at 49,152 tokens."""

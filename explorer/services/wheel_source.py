@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from explorer.core.errors import ModelUnavailable
-from explorer.core.models import convert_gguf
+from explorer.core.gguf_weights import convert_gguf
 from explorer.core.progress import Progress
 from explorer.services.download_watch import Download, watch
 from explorer.services.gguf_import import (

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from types import ModuleType
 
-import torch
-
 from explorer.core import errors
 from explorer.core.decoder import Leaf, Verdict
+from explorer.core.deferred import torch
 from explorer.core.errors import ExplorerError, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.models import Origin, load_local

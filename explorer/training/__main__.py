@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
+from explorer.core.deferred import torch
 from explorer.core.errors import ExplorerError, InvalidParams
 from explorer.core.models import load_local
 from explorer.training.autoencoder import train

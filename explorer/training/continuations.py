@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import inverse_cdf, log_normalise
 from explorer.core.handle import ModelHandle
 from explorer.core.noise import uniform
+
+if TYPE_CHECKING:
+    pass
 
 
 def continuations(
@@ -46,7 +48,7 @@ def continuations(
         rows = [[first] for _ in places]
         batch = model.open_batch()
         *_, logits = batch.prefill([first])
-        assert isinstance(logits, Tensor)
+        assert isinstance(logits, torch.Tensor)
         logits = logits.expand(len(rows), -1)
         batch.select([0] * len(rows))
         for place in range(1, length):

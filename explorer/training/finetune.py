@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from transformers import PreTrainedModel
-
+from explorer.core.deferred import torch, transformers
 from explorer.core.errors import InvalidParams
 from explorer.core.models import HFModel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
 
 _IGNORED = -100
 
@@ -71,7 +71,7 @@ def trainable_copy(handle: object) -> PreTrainedModel:
         for name, parameter in made.named_parameters():
             parameter.copy_(_weight(source, name))
     made.to(source.device)
-    assert isinstance(made, PreTrainedModel)
+    assert isinstance(made, transformers.PreTrainedModel)
     return made
 
 
@@ -120,7 +120,7 @@ def tune(
             loss = mean_loss(model, [row for row, _ in group], [first for _, first in group])
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimiser.step()
             yield Step(epoch * steps + k + 1, recipe.epochs * steps, float(loss.detach()))
     model.train(False)
@@ -145,6 +145,6 @@ def mean_loss(
     # What is filled up stands at the right, where no token before it can see it.
     logits = model(input_ids=torch.tensor(filled, device=model.device)).logits[:, :-1]
     wanted = torch.tensor(targets, device=logits.device)
-    return functional.cross_entropy(
+    return torch.nn.functional.cross_entropy(
         logits.float().flatten(0, 1), wanted.flatten(), ignore_index=_IGNORED
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.progress import Progress, quiet
 from explorer.latent.automaton import Automaton, Weighting
@@ -19,6 +19,9 @@ from explorer.latent.nets import END
 from explorer.latent.sampling import is_held_out, samples
 from explorer.latent.space import Words
 from explorer.latent.toy import MAX_WORDS, toy_grammar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HELD_OUT = "held_out.txt"
 ARRAY = "sentences.npy"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.handle import Batch, ModelHandle
 from explorer.core.progress import Progress, quiet
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENDED = "<|endoftext|>"
 """Closes a story that came to its end."""
@@ -94,7 +96,7 @@ def sample_stories(
 
 def _read_prompt(batch: Batch, ids: list[int]) -> Tensor:
     *_, logits = batch.prefill(ids)
-    assert isinstance(logits, Tensor)
+    assert isinstance(logits, torch.Tensor)
     return logits
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from explorer.core.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TokenArray = NDArray[np.uint16]
 

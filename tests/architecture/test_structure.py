@@ -54,6 +54,27 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not imported_after("import explorer.cli; explorer.cli.build_parser()", "torch")
 
 
+HEAVY = ("torch", "transformers", "safetensors.torch", "gguf", "scipy", "sklearn", "numba", "umap")
+PAGE = """
+from explorer.services.compare import Services
+from explorer.services.model_pool import ModelPool
+from explorer.services.settings import Settings
+from explorer.ui.app import build_app, launch_options
+services = Services(Settings(), ModelPool(1))
+build_app(services)
+launch_options(services.settings)
+"""
+
+
+def test_the_page_is_built_before_anything_heavy_is_there() -> None:
+    code = f"{PAGE}\nimport sys\nheavy = [n for n in {HEAVY} if n in sys.modules]"
+    assert not imported_after(f"{code}\nassert not heavy, heavy", "torch")
+
+
+def test_that_check_can_fail_too() -> None:
+    assert imported_after(f"{PAGE}\nfrom explorer.core.deferred import torch\ntorch.e", "torch")
+
+
 @pytest.mark.parametrize(
     ("package", "attribute", "found"),
     [

@@ -7,14 +7,13 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from explorer.analyzers.rep_sen import rep_sen
 from explorer.analyzers.repetition import rep_n
+from explorer.core.deferred import torch
 from explorer.core.errors import InvalidParams
 from explorer.core.handle import ModelHandle
 from explorer.core.intervals import Figure, Z, pooled
@@ -27,6 +26,9 @@ from explorer.labs.ditto.loss import ditto_loss
 from explorer.labs.ditto.pseudo_data import Pseudo, choices, repeated
 from explorer.training.continuations import continuations
 from explorer.training.finetune import mean_loss, trainable_copy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _OPENINGS = (
     "One day, a boy", "One morning, the dog", "One night, in the old house", "One girl",

@@ -7,12 +7,13 @@ Oracle: the authors' code (golden numbers, tests/labs/test_lab_ditto.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.labs.ditto.pseudo_data import Pseudo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Form = Literal["nl", "nl_clip", "mse"]
 """-log(1 - |d|), -log(1 - max(0, d)), 3 d^2, for d = p - gamma * p of the copy before."""

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from pydantic import Field
 
 from explorer.analyzers.repetition import rep_n
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy as entropy_of
 from explorer.core.distribution import log_normalise
 from explorer.core.handle import ModelHandle

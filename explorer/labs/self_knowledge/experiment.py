@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from explorer.core.calibration import (
@@ -16,6 +15,7 @@ from explorer.core.calibration import (
     expected_error,
     tempered,
 )
+from explorer.core.deferred import torch
 from explorer.core.intervals import wilson
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Tuned, Update
 from explorer.core.params import Params

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import log_normalise
 from explorer.core.errors import NotCapable
 from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 16
 

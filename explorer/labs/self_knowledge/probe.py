@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from explorer.core.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0)
 """Of the squared weights, a question; the one that foretells left-out questions best is taken."""
@@ -53,7 +55,7 @@ def cross_entropy(chance: float, outcomes: Sequence[int]) -> float:
     """
     target = torch.tensor(sum(outcomes) / len(outcomes), dtype=torch.float64)
     score = torch.logit(torch.tensor(chance, dtype=torch.float64))
-    return float(binary_cross_entropy_with_logits(score, target))
+    return float(_surprisal(score, target))
 
 
 def fit(states: Tensor, rates: Sequence[float]) -> Probe:
@@ -72,9 +74,14 @@ def fit(states: Tensor, rates: Sequence[float]) -> Probe:
             out = folds == fold
             probe = _fitted(states[~out], target[~out], penalty)
             chances = torch.tensor(probe.chances(states[out])).clamp(1e-6, 1 - 1e-6)
-            total += float(binary_cross_entropy_with_logits(chances.logit(), target[out]))
+            total += float(_surprisal(chances.logit(), target[out]))
         losses.append(total)
     return _fitted(states, target, PENALTIES[losses.index(min(losses))])
+
+
+def _surprisal(logits: Tensor, rates: Tensor) -> Tensor:
+    """Mean nats of what came true, given chances as logits."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, rates)
 
 
 def _fitted(states: Tensor, target: Tensor, penalty: float) -> Probe:
@@ -86,7 +93,7 @@ def _fitted(states: Tensor, target: Tensor, penalty: float) -> Probe:
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        found = binary_cross_entropy_with_logits(inputs @ weights + bias, target)
+        found = _surprisal(inputs @ weights + bias, target)
         found = found + penalty * weights.square().mean()
         torch.autograd.backward(found)
         return found

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 from pydantic import Field
-from torch import Tensor
 
 from explorer.core.detokenize import piece
 from explorer.core.distribution import log_normalise
@@ -18,6 +18,9 @@ from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Updat
 from explorer.core.params import Params
 from explorer.core.results import Axis, Heatmap, Scalar, Table
 from explorer.labs.set_prompting.layout import layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MOST_OPTIONS = 5
 VARIANTS = {

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from explorer.core.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Piece = Sequence[int] | Sequence[Sequence[int]]
 """Tokens in their order, or a set: sequences among which there is none."""

@@ -6,11 +6,12 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.detokenize import text_of
 from explorer.core.distribution import log_normalise
 from explorer.core.intervals import mean_of
@@ -26,6 +27,9 @@ from explorer.labs.sharpening.selection import (
     selection_law,
 )
 from explorer.training.finetune import Recipe, trainable_copy, tune
+
+if TYPE_CHECKING:
+    pass
 
 _OPENINGS = (
     "Once upon a time there was a", "The dog ran to the", "My mother said that", "In the box was a",
@@ -74,7 +78,7 @@ def _answers(ctx: LabContext, opening: str) -> dict[tuple[int, ...], float]:
         prefixes = list(found)
         batch = ctx.model.open_batch()
         *_, logits = batch.prefill(ids)
-        assert isinstance(logits, Tensor)
+        assert isinstance(logits, torch.Tensor)
         if prefixes != [()]:
             batch.select([0] * len(prefixes))
             logits = batch.read([list(p) for p in prefixes])[:, -1]

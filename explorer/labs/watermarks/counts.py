@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
+from explorer.core.deferred import torch
 from explorer.core.watermarks import green_list_processor, synthid_processor
 from explorer.labs.watermarks.alignment import green_p
 from explorer.processors.kgw import KgwParams

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.detokenize import piece
 from explorer.core.distribution import log_normalise
 from explorer.core.lab import Claim, LabContext, LabInfo, Paper, Progress, Update
@@ -24,6 +24,9 @@ from explorer.labs.watermarks.counts import kgw_p, synthid_p
 from explorer.labs.watermarks.edits import Edits, edited
 from explorer.processors.kgw import Kgw, KgwParams
 from explorer.processors.synthid import SynthidParams
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLAIMED = 35
 """Tokens from which the paper finds its watermark."""
@@ -277,7 +280,7 @@ def _map(judge: _Judge, ids: Sequence[int], fit: np.ndarray, offset: int) -> Hea
 def _first_law(ctx: LabContext) -> Tensor:
     ids = ctx.model.tokenizer.encode(_OPENINGS[0])
     *_, logits = ctx.model.open_batch().prefill(ids)
-    assert isinstance(logits, Tensor)
+    assert isinstance(logits, torch.Tensor)
     return log_normalise(logits)[0].cpu()
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from explorer.core.deferred import torch
 from explorer.core.distribution import one_hot
 from explorer.core.measure import Place, measure_block, measure_choices
 from explorer.core.types import ModelInfo, Noise, NoteValue, Prompt, StopReason, TokenStep, Trace
@@ -26,6 +25,9 @@ from explorer.services.generation import library_versions
 from explorer.services.latent.samples import Sample
 from explorer.services.latent.tongues import MARK, TONGUES
 from explorer.services.latent.worlds import Ref, open_space
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WordsSpace = ArielSpace[Any] | LearnedSpace
 TOP = 10

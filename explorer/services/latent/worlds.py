@@ -8,14 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 from explorer.core.errors import ExplorerError, InvalidParams
-from explorer.latent.checkpoints import KINDS
 from explorer.latent.judge import Verdict
+from explorer.latent.kinds import AUTOENCODERS, Kind
 from explorer.latent.language import LANGUAGES, language
 from explorer.latent.laws import Reordered
 from explorer.latent.meaning import meaning_order
 from explorer.latent.planes import Floats
 from explorer.latent.space import ArielSpace, Reading, Space
-from explorer.latent.spaces import has_word_law, learned_bounds, load_space, spaces, word_vectors
+from explorer.latent.spaces import (
+    ariel_title,
+    has_word_law,
+    learned_bounds,
+    load_space,
+    spaces,
+    word_vectors,
+)
 from explorer.services import checks
 from explorer.services.asked import text, whole
 from explorer.services.latent.tongues import MARK, MODEL_SIZES, TONGUES
@@ -149,14 +156,14 @@ def _world(name: str) -> dict[str, Any] | None:
 
 def _about(spoken: str, name: str, sizes: Sequence[int]) -> dict[str, Any]:
     # No weights are read for this: it is asked for before the page is there.
-    learned = KINDS.get(name)
-    space: Any = learned or load_space(spoken, name, 2)
+    learned = AUTOENCODERS.get(name)
+    kind = learned or Kind(ariel_title(spoken, name), ArielSpace.paper, ArielSpace.prior)
     return {
         "name": name,
-        "title": space.title,
-        "paper": space.paper,
+        "title": kind.title,
+        "paper": kind.paper,
         "sizes": list(sizes),
-        "prior": space.prior,
+        "prior": kind.prior,
         "orders": list(orders(spoken, name)),
         "bounds": _bounds(spoken, name, sizes) if learned else {},
         "boxes": learned is None,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from explorer.analyzers.loop_attention import HeadLook, head_looks, ranked
 from explorer.analyzers.loop_copies import Stretch, copy_table
+from explorer.core.deferred import torch
 from explorer.core.detokenize import piece
 from explorer.core.errors import InvalidParams, NotCapable
 from explorer.core.handle import Capability, ModelHandle, Tokenizer
 from explorer.core.types import Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MOST_PAIRS = 1 << 17
 """Tokens of the copy times tokens before its end: 142 MB of weights for 270 heads in float32."""

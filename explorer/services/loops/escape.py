@@ -13,9 +13,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from explorer.analyzers.leaving import Left, Verdict, judge, periodic
+from explorer.core.deferred import torch
 from explorer.core.detokenize import piece, text_of
 from explorer.core.distribution import log_normalise
 from explorer.core.errors import InvalidParams, NumericalFailure

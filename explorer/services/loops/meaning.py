@@ -6,17 +6,19 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.analyzers.near_loops import NearLoop
 from explorer.analyzers.paraphrase_loops import MAX_CYCLE, sentence_cycles, sentences
+from explorer.core.deferred import torch
 from explorer.core.errors import NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
 from explorer.core.types import Trace
 from explorer.services.loops.self_reinforcement import BASE, bundled_sentences
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STRICTNESS = 2.5
 """Deviations above unlike sentences that two must be alike by; measured, docs/loops.md."""

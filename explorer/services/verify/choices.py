@@ -11,15 +11,17 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import Decoder, Move, StepView
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy, log_normalise, support_size
 from explorer.core.errors import NumericalFailure
 from explorer.core.types import NoteValue, TokenStep
 from explorer.services.verify.findings import Failed, Findings, Mismatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PROBES = 3
 _HALVINGS = 40
@@ -293,7 +295,7 @@ def _shifted(view: StepView, by: Tensor) -> StepView:
 def _places(decoder: Decoder, vocab: int) -> Tensor:
     """Where each token stands in the order in which a decoder sums probabilities."""
     order = vars(decoder).get("_order")  # a secret one, of the ITS watermark
-    return order.argsort() if isinstance(order, Tensor) else torch.arange(vocab)
+    return order.argsort() if isinstance(order, torch.Tensor) else torch.arange(vocab)
 
 
 def _spread(values: list[float], centre: float) -> float:

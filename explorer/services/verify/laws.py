@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from explorer.core.deferred import torch
 from explorer.core.distribution import entropy_and_varentropy, log_normalise
 from explorer.core.types import TokenStep
 from explorer.services.verify.findings import Failed, Findings, Mismatch
 from explorer.services.verify.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Laws:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core import engine
 from explorer.core.errors import ExplorerError
@@ -22,6 +21,9 @@ from explorer.services.verify.record import check_places
 from explorer.services.verify.rerun import check_rerun
 from explorer.services.verify.tolerance import Tolerance, tolerance
 from explorer.services.verify.views import view_at
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GROUP = 8
 """Rows that share a forward."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from explorer.core.decoder import StepView
 from explorer.core.handle import ModelHandle
 from explorer.core.noise import uniform
 from explorer.core.types import Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def view_at(

@@ -11,7 +11,7 @@ from fakes import NumberTokenizer, tiny_llama
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from explorer.core import kv_cache, shared_steps
+from explorer.core import joined_cache, shared_steps
 from explorer.core.joined_cache import FAMILIES, can_join
 from explorer.core.kv_cache import KVBatch
 from explorer.core.models import HFModel
@@ -89,10 +89,9 @@ def test_runs_at_once_say_what_they_say_alone_and_share_forwards(
 
     alone = [run(prompt, seed) for seed, prompt in enumerate(PROMPTS)]
     sizes: list[int] = []
-    joined = kv_cache.joined_logits
-    monkeypatch.setattr(
-        kv_cache, "joined_logits", lambda *given: (sizes.append(len(given[2])), joined(*given))[1]
-    )
+    joined = joined_cache.joined_logits
+    counted = lambda *given: (sizes.append(len(given[2])), joined(*given))[1]  # noqa: E731
+    monkeypatch.setattr(joined_cache, "joined_logits", counted)
     found: dict[int, object] = {}
     begin = threading.Barrier(len(PROMPTS))
 

@@ -48,7 +48,7 @@ def test_a_folder_loads_and_says_what_it_is(saved):
     assert (info.vocab_size, info.context_length) == (324, 256)
     assert info.parameters == sum(p.numel() for p in weights.parameters())
     assert info.kv_bytes_per_token == 2 * 2 * 2 * 16 * 4
-    assert handle.capabilities == set(Capability) - {Capability.HIDDEN_STATES}
+    assert handle.capabilities == set(Capability) - {Capability.HIDDEN_STATES, Capability.RECORDED}
     assert handle.tokenizer.eos_ids == {0, 2}
     assert not handle.model.training
 

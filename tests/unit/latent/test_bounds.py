@@ -7,14 +7,15 @@ import torch
 
 from explorer.core.errors import ModelUnavailable
 from explorer.latent import checkpoints, spaces
-from explorer.latent.spaces import LEARNED, learned_bounds, load_space
+from explorer.latent.kinds import AUTOENCODERS
+from explorer.latent.spaces import learned_bounds, load_space
 from explorer.services.latent.worlds import worlds
 
 
 def test_bounds_and_titles_are_those_of_the_loaded_space() -> None:
     for world in worlds():
         for about in world["spaces"]:
-            if about["name"] not in LEARNED:
+            if about["name"] not in AUTOENCODERS:
                 continue
             space = load_space(world["name"], about["name"], about["sizes"][0])
             low, high = learned_bounds(world["name"], about["name"], about["sizes"][0])
