@@ -12,7 +12,6 @@ then what is kept on purpose, such as prefixes and compiled grammars, is full.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import json
 import logging
@@ -164,9 +163,6 @@ def left_over(services: Services) -> tuple[int, int]:
         time.sleep(0.1)
     time.sleep(0.5)
     gc.collect()
-    if sys.platform == "linux":
-        # What is free already but not given back is no leak.
-        ctypes.CDLL(None).malloc_trim(0)
     return len(services.limits.runs._runs), threading.active_count()
 
 

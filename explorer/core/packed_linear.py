@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from explorer.core.spare_memory import bound_routines
+
 TYPICAL_ROWS = 8
 """Rows the layout is made for; any other number works too."""
 
@@ -81,6 +83,7 @@ def pack_linears(model: nn.Module) -> int:
     The model answers as before, to rounding, and can no longer be trained or saved.
     Costs no memory, but for an output layer that shares its weight with the embeddings.
     """
+    bound_routines()
     if not packing_works():
         return 0
     count = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from explorer.core.errors import InvalidParams, ModelUnavailable, NotCapable
 from explorer.core.handle import ModelHandle
 from explorer.core.loops import LoopThresholds
+from explorer.core.spare_memory import give_back
 from explorer.core.trace_entries import to_entry
 from explorer.core.trace_io import write_traces
 from explorer.core.types import Trace
@@ -352,6 +353,7 @@ class Services:
         self.loops.forget(session)
         self.labs.forget(session)
         self.maps.forget(session)
+        give_back()
 
     def latest_traces(self, session: str) -> tuple[Trace, ...]:
         """What a session's latest run has made so far."""
