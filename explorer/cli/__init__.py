@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from explorer.cli.processes import follow
 from explorer.core.errors import ExplorerError
 
 
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("explorer").setLevel(logging.DEBUG if arguments.verbose else logging.INFO)
     try:
+        follow(arguments)
         return int(arguments.run(arguments))
     except ExplorerError as error:
         print(f"explorer: {str(error).replace(chr(10), ' ')}", file=sys.stderr)

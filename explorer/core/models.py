@@ -22,6 +22,7 @@ from explorer.core.hf_tokenizer import HFTokenizer
 from explorer.core.kv_cache import DEVICE_CHUNK, KVBatch
 from explorer.core.masked_forward import masked_logits
 from explorer.core.shared_steps import SharedSteps
+from explorer.core.spread import kind_of, placement
 from explorer.core.types import ModelInfo
 from explorer.core.weight_files import (
     kv_bytes_per_token,
@@ -173,17 +174,23 @@ def state_digest(model: torch.nn.Module) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
+def choose_dtype(device: torch.device, stored: str = "") -> torch.dtype:
     """The type to hold a model in.
 
-    bfloat16 where a CUDA card computes in it; float32 everywhere else. Older cards only
-    imitate bfloat16, and float16 overflows in models trained in bfloat16. On Apple's GPUs
-    (mps) wrong numbers without an error were reported for the half types, and on a CPU they
-    are no faster.
+    bfloat16 where a CUDA card computes in it. Older cards only imitate it: float16 there, for
+    models that are stored so; others were trained in wider ranges and would overflow. float32
+    everywhere else. On Apple's GPUs (mps) wrong numbers without an error were reported for the
+    half types, and on a CPU they are no faster.
+
+    Args:
+        device: where it goes.
+        stored: the type that its configuration names, "float16" for example.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+    if device.type != "cuda":
+        return torch.float32
+    if torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
-    return torch.float32
+    return torch.float16 if stored == "float16" else torch.float32
 
 
 def load_local(
@@ -200,7 +207,7 @@ def load_local(
     Args:
         folder: the folder; nothing outside it is read, nothing is fetched.
         id: the name the model was asked for by.
-        device: "cpu", "cuda", "cuda:1" or "mps".
+        device: "cpu", "cuda", "cuda:1", "mps", or one of `explorer.core.spread`.
         dtype: None for `choose_dtype`.
         origin: what is known of the weights; their digest is computed where it is not.
         pack: lay the weights out for a few rows on a CPU; the module cannot be trained then.
@@ -215,15 +222,19 @@ def load_local(
     origin = origin or Origin(source=str(folder))
     if not origin.digest:
         origin = Origin(origin.revision, weights_digest(files), origin.licence, origin.source)
-    place = torch.device(device)
-    model = _load_weights(folder, dtype or choose_dtype(place)).to(place)  # type: ignore[arg-type]  # transformers' decorator hides `self`
+    spread, place = placement(device), kind_of(device)
+    model = _load_weights(folder, dtype or choose_dtype(place, stored_dtype(folder)), spread)
+    if not spread:
+        model = model.to(place)  # type: ignore[arg-type]  # transformers' decorator hides `self`
     tokenizer = HFTokenizer(_load_tokenizer(folder), configured_ends(model))
     info = describe(model, id, origin)
-    if pack:
+    if pack and not spread:
         from explorer.core.packed_linear import pack_linears  # noqa: PLC0415  # with torch
 
         pack_linears(model)
-    return HFModel(model, tokenizer, info)
+    handle = HFModel(model, tokenizer, info)
+    handle.records = handle.records and not spread  # over several devices is not tried
+    return handle
 
 
 def check_config(folder: Path) -> None:
@@ -262,6 +273,13 @@ def check_config(folder: Path) -> None:
         )
 
 
+def stored_dtype(folder: Path) -> str:
+    """The type that a folder's configuration names, "" where it names none."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    named = config.get("dtype") or config.get("torch_dtype") or ""
+    return str(named).removeprefix("torch.")
+
+
 def configured_ends(model: PreTrainedModel) -> frozenset[int]:
     """The end tokens that the model's configurations name; each may name several."""
     generation = getattr(model, "generation_config", None)
@@ -290,7 +308,7 @@ LOCAL_ONLY: dict[str, Any] = {
 }
 
 
-def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _load_weights(folder: Path, dtype: torch.dtype, spread: dict[str, Any]) -> PreTrainedModel:
     with _without_bars():
         try:
             config = transformers.AutoConfig.from_pretrained(folder, **LOCAL_ONLY)
@@ -302,6 +320,7 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
                 use_safetensors=True,
                 attn_implementation="eager" if capped else "sdpa",
                 output_loading_info=True,
+                **spread,
                 **LOCAL_ONLY,
             )
         except Exception as error:

@@ -9,32 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explorer.core.deferred import torch
 from explorer.core.errors import ModelUnavailable
-from explorer.core.models import HFModel, Origin, check_config, choose_dtype, load_local
-from explorer.core.progress import Progress, quiet
-from explorer.core.weight_files import kv_bytes_per_token, read_headers, weight_files
-from explorer.services.model_cache import ModelFolder
-from explorer.services.model_memory import (
-    MemoryNeed,
-    ModelSize,
-    estimate_need,
-    free_memory,
-    require_memory,
+from explorer.core.models import (
+    HFModel,
+    Origin,
+    check_config,
+    choose_dtype,
+    load_local,
+    stored_dtype,
 )
+from explorer.core.progress import Progress, quiet
+from explorer.core.spread import kind_of
+from explorer.core.weight_files import kv_bytes_per_token, read_headers, weight_files
+from explorer.services.devices import choose_device, room_for
+from explorer.services.model_cache import ModelFolder
+from explorer.services.model_memory import MemoryNeed, ModelSize, estimate_need
 from explorer.services.model_sources import Sources, find_model
-from explorer.services.space import on_zero_gpu
 
 LOG = logging.getLogger("explorer")
-
-
-def choose_device() -> str:
-    """A CUDA card, else Apple's GPU, else the CPU; a GPU that is lent call by call is none."""
-    if on_zero_gpu():
-        return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def load_model(
@@ -53,7 +45,7 @@ def load_model(
         progress: told what is being done and how far.
         rows: sequences that will run at once, for the estimate of memory.
         tokens: length of each, the prompt included, for the same.
-        device: "cpu", "cuda", "mps"; None for the best there is.
+        device: "cpu", "cuda", "mps", or one of `explorer.core.spread`; None for the best there is.
         sources: where to look; None for the real ones.
 
     Raises:
@@ -64,23 +56,27 @@ def load_model(
     device = device or choose_device()
     places = sources or Sources()
     progress = progress or quiet
-    dtype = choose_dtype(torch.device(device))
+    place = kind_of(device)
 
     def afford(parameters: int) -> None:
         places.afford(parameters)
-        weights = MemoryNeed(parameters * dtype.itemsize, 0, 0)
-        require_memory(name, weights, free_memory(device))
+        # How it is stored is not known before it is here: the smallest type that might do.
+        weights = MemoryNeed(parameters * choose_dtype(place, "float16").itemsize, 0, 0)
+        room_for(device, weights).require(name, weights)
 
     found = find_model(name, progress, replace(places, afford=afford))
     progress("Loading the weights", None)
     check_config(found.path)
+    dtype = choose_dtype(place, stored_dtype(found.path))
     size = size_of(found.path, dtype.itemsize)
     places.afford(size.parameters)
-    require_memory(name, estimate_need(size, rows, tokens), free_memory(device))
+    need = estimate_need(size, rows, tokens)
+    room = room_for(device, need)
+    room.require(name, need)
     record = found.record
     origin = Origin(record.revision, record.digest, record.licence, record.source)
-    handle = load_local(found.path, id=name, device=device, dtype=dtype, origin=origin)
-    LOG.info("%s is loaded from %s, %s on %s", name, found.path, handle.info.dtype, device)
+    handle = load_local(found.path, id=name, device=room.device, dtype=dtype, origin=origin)
+    LOG.info("%s is loaded from %s, %s on %s", name, found.path, handle.info.dtype, room.device)
     return handle
 
 

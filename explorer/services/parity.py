@@ -13,7 +13,7 @@ from explorer.core.forcing import forced_laws
 from explorer.core.handle import ModelHandle
 from explorer.core.models import load_local
 from explorer.core.progress import Progress, quiet
-from explorer.services.loading import choose_device
+from explorer.services.devices import choose_device
 from explorer.services.model_sources import Sources, find_model
 from explorer.services.verify.tolerance import ALLOWED
 

@@ -79,6 +79,9 @@ def test_the_dtype_follows_what_the_device_can_do(monkeypatch):
             torch.cuda, "is_bf16_supported", lambda including_emulation, ok=native: ok
         )
         assert choose_dtype(torch.device("cuda")) == expected
+        assert choose_dtype(torch.device("cuda"), "bfloat16") == expected
+    assert choose_dtype(torch.device("cuda"), "float16") == torch.float16  # a card without bfloat16
+    assert choose_dtype(torch.device("cpu"), "float16") == torch.float32
 
 
 def test_several_end_tokens_are_all_taken(folder):

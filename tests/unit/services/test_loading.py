@@ -7,8 +7,9 @@ import torch
 from model_folders import edit_json, write_model
 
 from explorer.core.errors import ModelUnavailable, NotCapable
-from explorer.services import loading
-from explorer.services.loading import choose_device, fetch_model, load_model, size_of
+from explorer.services import devices, loading
+from explorer.services.devices import choose_device
+from explorer.services.loading import fetch_model, load_model, size_of
 from explorer.services.model_sources import Sources
 
 
@@ -34,13 +35,13 @@ def test_a_model_is_loaded_with_its_record(folder, sources):
 
 
 def test_a_model_that_does_not_fit_is_refused_with_figures(folder, sources, monkeypatch):
-    monkeypatch.setattr(loading, "free_memory", lambda _device: 1_000_000)
+    monkeypatch.setattr(devices, "free_memory", lambda _device: 1_000_000)
     with pytest.raises(ModelUnavailable, match=r"needs 0\.\d\d GB of memory .* GB are free"):
         load_model(str(folder), device="cpu", sources=sources)
 
 
 def test_rows_and_tokens_count(folder, sources, monkeypatch):
-    monkeypatch.setattr(loading, "free_memory", lambda _device: 20_000_000)
+    monkeypatch.setattr(devices, "free_memory", lambda _device: 20_000_000)
     load_model(str(folder), device="cpu", sources=sources, rows=1, tokens=64)
     with pytest.raises(ModelUnavailable, match="for the cache"):
         load_model(str(folder), device="cpu", sources=sources, rows=64, tokens=2048)
@@ -51,7 +52,7 @@ def test_a_download_that_will_not_fit_is_refused_before(sources, monkeypatch):
         found.afford(10**9)
 
     monkeypatch.setattr(loading, "find_model", find)
-    monkeypatch.setattr(loading, "free_memory", lambda _device: 10**9)
+    monkeypatch.setattr(devices, "free_memory", lambda _device: 10**9)
     with pytest.raises(ModelUnavailable, match=r"needs 4\.00 GB"):
         load_model("org/large", device="cpu", sources=sources)
 

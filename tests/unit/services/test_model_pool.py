@@ -13,7 +13,7 @@ from fakes import ScriptedModel, hashed_script
 from model_folders import write_model
 
 from explorer.core.errors import ExplorerError, ModelUnavailable
-from explorer.services import loading, model_pool
+from explorer.services import devices, model_pool
 from explorer.services.model_pool import ModelPool, ModelStatus, summarise
 from explorer.services.offered import OfferedModels
 from explorer.services.settings import Settings
@@ -190,7 +190,7 @@ def test_room_is_made_before_the_memory_is_asked_for(tmp_path, monkeypatch):
         seen.append(gone() is None)
         return 10**9
 
-    monkeypatch.setattr(loading, "free_memory", free_memory)
+    monkeypatch.setattr(devices, "free_memory", free_memory)
     pool.get(str(tmp_path / "second"))
     assert seen == [True]
 

@@ -23,8 +23,8 @@ import explorer
 from explorer.core.models import HFModel
 from explorer.services import zero_gpu
 from explorer.services.compare import CompareRequest, Services
+from explorer.services.devices import choose_device
 from explorer.services.generation import Run, RunOptions
-from explorer.services.loading import choose_device
 from explorer.services.model_pool import ModelPool
 from explorer.services.settings import read_settings
 from explorer.services.space import import_spaces
