@@ -9,6 +9,7 @@ import pytest
 import torch
 from fakes import NumberTokenizer, tiny_llama
 from transformers import AutoModelForCausalLM
+from small_families import SIZES, model_of
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from explorer.core import joined_cache, shared_steps
@@ -19,26 +20,6 @@ from explorer.core.shared_steps import Step
 from explorer.services.generation import Run, RunOptions
 
 PROMPTS = ([5, 17, 33], [9, 8, 7, 6, 5, 4, 3], [2])
-SIZES = {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128,
-    "eos_token_id": 0,
-    "bos_token_id": 0,
-    "pad_token_id": 0,
-}
-
-
-def model_of(family: str):
-    torch.manual_seed(3)
-    config = CONFIG_MAPPING[family](**SIZES)
-    if hasattr(config, "sliding_window"):
-        config.sliding_window = None
-    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").train(False)
 
 
 def begun(model, prompt: list[int], rows: int) -> KVBatch:
