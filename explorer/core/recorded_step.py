@@ -69,20 +69,6 @@ class _Put:
 
 
 @dataclass(slots=True)
-class _Piece:
-    """One of the three pieces: its work, and its graph once it is recorded."""
-
-    work: Callable[[], None]
-    graph: Any = None
-
-    def __call__(self) -> None:
-        if self.graph is None:
-            self.work()
-        else:
-            self.graph.replay()
-
-
-@dataclass(slots=True)
 class _State:
     """What a step changes and a second go at it begins from."""
 
@@ -137,13 +123,24 @@ class RecordedStep:
         self._filled = 0
         self._puts: list[_Put] = []
         self._copies: deque[_Copy] = deque()
-        self._pieces = [_Piece(self._choose), _Piece(self._measure), _Piece(self._forward)]
+        self._graphs: Sequence[Any] = ()
         self._may_record = device.type == "cuda"
 
     @property
     def is_recorded(self) -> bool:
         """True once steps are replayed."""
-        return self._pieces[0].graph is not None
+        return bool(self._graphs)
+
+    @property
+    def _works(self) -> tuple[Callable[[], None], ...]:
+        """The three pieces. Not kept: a graph must be freed with its run, not some time later."""
+        return self._choose, self._measure, self._forward
+
+    def _do(self, piece: int) -> None:
+        if self._graphs:
+            self._graphs[piece].replay()
+        else:
+            self._works[piece]()
 
     def _host_table(self) -> Tensor:
         pinned = self._table.device.type == "cuda"
@@ -153,7 +150,7 @@ class RecordedStep:
         """Begin a step: the laws, and the tokens of all rows with a decoder."""
         self._puts = []
         with self._working():
-            self._pieces[0]()
+            self._do(0)
 
     def put(self, row: int, token_id: int, law: Tensor) -> None:
         """The host's choice for a row of this step, and log q [vocab]."""
@@ -173,12 +170,12 @@ class RecordedStep:
         again = self._may_record and self._done > EAGER_STEPS and left >= WORTH
         with self._working():
             before = _State(self._changing) if again and not self.is_recorded else None
-            self._pieces[1]()
+            self._do(1)
             self._filled += 1
             if send or self._filled == AHEAD:
                 self._send()
             if left:
-                self._pieces[2]()
+                self._do(2)
             if before is not None:
                 self._record(before)
 
@@ -249,7 +246,7 @@ class RecordedStep:
         before.restore()
         try:
             with _CAPTURE:
-                graphs = [captured(piece.work) for piece in self._pieces]
+                graphs = [captured(work) for work in self._works]
             graphs[0].replay()
             for put in self._puts:
                 self._take(put)
@@ -264,8 +261,7 @@ class RecordedStep:
             )
             self._may_record = False
         else:
-            for piece, graph in zip(self._pieces, graphs, strict=True):
-                piece.graph = graph
+            self._graphs = graphs
         after.restore()
 
 

@@ -8,8 +8,8 @@ import threading
 import pytest
 import torch
 from fakes import NumberTokenizer, tiny_llama
-from transformers import AutoModelForCausalLM
 from small_families import SIZES, model_of
+from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from explorer.core import joined_cache, shared_steps

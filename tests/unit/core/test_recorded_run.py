@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -159,6 +160,19 @@ def made_and_error(columns: Iterator[Column]) -> tuple[list[list[int]], str]:
     except NumericalFailure as error:
         return made, str(error)
     return made, ""
+
+
+def test_a_run_that_is_over_is_freed_at_once() -> None:
+    """Its tensors, and on a GPU its graphs, do not wait for Python's collector of cycles."""
+    run = Run(handle(True), PROMPT, DEVICE, RunOptions(max_new_tokens=12))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in run.columns():
+            pass
+        assert not any(type(o) is recorded_step.RecordedStep for o in gc.get_objects())
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kind", [Greedy, Ancestral])

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import explorer
+from explorer.cli import main
 from explorer.core import spread
 from explorer.core.errors import ModelUnavailable
 from explorer.core.spread import LAYERS, PARTS, is_first, placement, processes
@@ -101,8 +102,6 @@ def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
 def test_a_page_is_served_by_one_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from explorer.cli import main
-
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert main(["ui"]) == 2
