@@ -103,6 +103,14 @@ function runFacts({ header, done }) {
   return facts.filter(Boolean).join(" · ");
 }
 
+const REST_MS = 400;
+
+/** Settles when the page is shown and at rest: what is heavy and not asked for yet waits for it. */
+function quiet() {
+  const whenIdle = window.requestIdleCallback || ((done) => done());
+  return new Promise((done) => whenIdle(() => setTimeout(() => done([]), REST_MS)));
+}
+
 /** A line at the pinned token in the page's plot; the plot lives without it where it is not ready. */
 function showPlotCursor(index) {
   const plot = document.querySelector("#gx-plot .js-plotly-plot");
@@ -133,6 +141,7 @@ window.Explorer = {
   },
   /** Why stages and parameters do nothing, as the editor says it. */
   reasons: { muted: mutedReasons, idle: idleReasons },
+  quiet,
   stopping: () => current && current.stopping(),
   settled: () => current && current.settled(),
   /** Sets the lanes of a preset; "custom" is what is there. */

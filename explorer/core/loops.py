@@ -16,6 +16,8 @@ from explorer.core.types import Loop
 
 LONGEST_PERIOD = 10_000
 """Every token is compared with so many before it, at most."""
+MOST_TOKENS = 10**9
+"""Longer than any text; beyond the machine's own numbers a comparison would fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class LoopThresholds:
             numbers
             and 1 <= self.max_period <= LONGEST_PERIOD
             and 2 <= self.min_copies <= LONGEST_PERIOD  # false for NaN
-            and self.min_tokens >= 2
+            and 2 <= self.min_tokens <= MOST_TOKENS
         ):
             raise ValueError(
                 f"loop thresholds need max_period from 1 to {LONGEST_PERIOD:,}, min_copies from 2"
-                f" to {LONGEST_PERIOD:,} and min_tokens from 2 on, got {given}"
+                f" to {LONGEST_PERIOD:,} and min_tokens from 2 to {MOST_TOKENS:,}, got {given}"
             )
 
 

@@ -103,7 +103,7 @@ class TermsEntry(_Strict):
     stop_on_loop: Flag = False
     loop_max_period: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 128
     loop_min_copies: Annotated[float, Field(strict=True, ge=2, le=10_000)] = 3.0
-    loop_min_tokens: Annotated[int, Field(strict=True, ge=2)] = 48
+    loop_min_tokens: Annotated[int, Field(strict=True, ge=2, le=1_000_000_000)] = 48
 
 
 class BranchEntry(_Strict):

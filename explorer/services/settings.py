@@ -38,6 +38,7 @@ class Settings:
         max_top: alternatives kept a token.
         max_upload_bytes: of one request and of a trace file.
         max_visitor_runs: of one visitor at once.
+        mcp: answers assistants that speak the Model Context Protocol.
         on_space: serving as a Hugging Face Space.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     max_top: int = 50
     max_upload_bytes: int = 64 * MIB
     max_visitor_runs: int = 8
+    mcp: bool = False
     on_space: bool = False
 
     @property
@@ -137,6 +139,11 @@ SETTINGS = (
         public=2,
         most=64,
     ),
+    Setting(
+        "mcp",
+        "EXPLORER_MCP",
+        "whether assistants may call the app by the Model Context Protocol; needs the extra `mcp`",
+    ),
 )
 """All settings, in the order in which they are shown."""
 
@@ -178,7 +185,8 @@ def read_settings(environ: Mapping[str, str] | None = None, **chosen: str | int 
         chosen: fields given on the command line, which stand before the environment.
 
     Raises:
-        InvalidParams: for a value that is no number where one is needed, or one out of bounds.
+        InvalidParams: for a value that is no number where one is needed, or one out of bounds; and
+            for a switch that is neither on nor off.
     """
     env = dict(os.environ if environ is None else environ)
     env |= {_variable(name): str(value) for name, value in chosen.items() if value is not None}
@@ -193,7 +201,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **chosen: str | int 
     numbers: dict[str, float] = {}
     for setting in SETTINGS:
         usual = getattr(default, setting.field)
-        if not isinstance(usual, (int, float)):
+        if isinstance(usual, bool) or not isinstance(usual, (int, float)):
             continue
         if is_public and setting.public is not None:
             usual = setting.public
@@ -203,6 +211,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **chosen: str | int 
         models=models,
         cache=Path(cache).expanduser() if cache else user_cache_path("generation-explorer"),
         host=host,
+        mcp=_switch(env, "EXPLORER_MCP"),
         on_space=on_space,
         **numbers,  # type: ignore[arg-type]  # each is of its default's own type
     )
@@ -234,11 +243,14 @@ def settings_table() -> str:
     lines.append("|---|---|---|---|")
     for setting in SETTINGS:
         usual = getattr(default, setting.field)
-        shown = {"cache": "the user's cache folder", "models": "see right"}.get(setting.field)
+        shown = _IN_TABLE.get(setting.field)
         shown = shown or (f"{usual:,}" if setting.public is not None else f"`{usual}`")
         public = "" if setting.public is None else f"{setting.public:,}"
         lines.append(f"| `{setting.variable}` | {shown} | {public} | {setting.limits} |")
     return "\n".join(lines)
+
+
+_IN_TABLE = {"cache": "the user's cache folder", "models": "see right", "mcp": "off"}
 
 
 def _variable(field: str) -> str:
@@ -250,7 +262,22 @@ def _shown(settings: Settings, setting: Setting) -> str:
     if setting.field == "models":
         allowed = settings.allowed_models
         return "any" if allowed is None else ", ".join(allowed)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _switch(env: Mapping[str, str], variable: str) -> bool:
+    text = env.get(variable, "").strip().lower()
+    if text not in _SWITCHES:
+        raise InvalidParams(
+            f"{variable}={env[variable]} is neither on nor off.", "Give on or off, or unset it."
+        )
+    return _SWITCHES[text]
+
+
+_SWITCHES = dict.fromkeys(("1", "on", "true", "yes"), True)
+_SWITCHES |= dict.fromkeys(("", "0", "off", "false", "no"), False)
 
 
 def _number(env: Mapping[str, str], setting: Setting, default: float) -> float:

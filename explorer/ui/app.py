@@ -104,6 +104,8 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
+        # Said either way: an environment variable of Gradio's would switch it on, too.
+        "mcp_server": settings.mcp,
         "max_file_size": settings.max_upload_bytes,
         "state_session_capacity": SESSIONS,
         "max_threads": MAX_THREADS,

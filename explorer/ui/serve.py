@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import logging
 import os
 import sys
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("explorer")
 
+MCP_HINT = 'Install them with pip install "gradio[mcp]", or unset it.'
+
 
 def serve(settings: Settings) -> None:
     """Start the page and keep it up; the model loads meanwhile.
 
     Raises:
-        SystemExit: with status 2 and one line, if the address cannot be had.
+        SystemExit: with status 2 and one line, if the address cannot be had, or a package that a
+            setting needs is missing.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO)
@@ -37,6 +41,8 @@ def serve(settings: Settings) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # A Space switches it on by itself, whatever `launch` is told.
     os.environ.setdefault("GRADIO_SSR_MODE", "False")
+    if settings.mcp and importlib.util.find_spec("mcp") is None:
+        _end(ExplorerError("EXPLORER_MCP is on, but its packages are missing.", MCP_HINT))
     try:
         door = FrontDoor(settings.host, settings.port)
     except OSError as error:
@@ -70,6 +76,7 @@ def _launch(settings: Settings, door: FrontDoor) -> tuple[gr.Blocks, Services]:
     from explorer.services.model_pool import ModelPool  # noqa: PLC0415
     from explorer.services.sessions import clear_leftovers  # noqa: PLC0415
     from explorer.ui.app import build_app, launch_options  # noqa: PLC0415
+    from explorer.ui.endpoints import Endpoints  # noqa: PLC0415
 
     clear_leftovers()
     services = Services(settings, ModelPool(settings.pool_size))
@@ -87,6 +94,10 @@ def _launch(settings: Settings, door: FrontDoor) -> tuple[gr.Blocks, Services]:
         )
     except OSError as error:
         _refuse(settings, error)
+    if settings.mcp:
+        from explorer.ui.mcp_tools import answer_tools  # noqa: PLC0415  # an optional extra
+
+        answer_tools(app, Endpoints(services))
     return app, services
 
 
@@ -94,7 +105,11 @@ def _refuse(settings: Settings, error: OSError) -> NoReturn:
     log.debug("%s", error)
     message = f"Port {settings.port} on {settings.host} cannot be used."
     hint = "Another program may hold it: choose one with --port or EXPLORER_PORT."
-    print(ExplorerError(message, hint), file=sys.stderr)  # noqa: T201  # before any page is up
+    _end(ExplorerError(message, hint))
+
+
+def _end(error: ExplorerError) -> NoReturn:
+    print(error, file=sys.stderr)  # noqa: T201  # before any page is up
     raise SystemExit(2) from None
 
 

@@ -170,6 +170,9 @@ class FakeServices:
         if session in self._stops:
             self._stops[session].set()
 
+    def latest_traces(self, session: str) -> tuple[object, ...]:
+        return (object(),) if session in self._stops else ()
+
     def forget(self, session: str) -> None:
         self.forgotten.append(session)
         self.latent.forget(session)

@@ -83,6 +83,17 @@ def test_a_run_gives_lines_a_plot_and_a_state(services: FakeServices) -> None:
     assert "tokens" in frames[-1][2]
 
 
+def test_the_plot_has_its_axes_before_a_run_and_never_in_place_of_one(
+    services: FakeServices, app: gr.Blocks
+) -> None:
+    plot = next(b for b in app.blocks.values() if getattr(b, "elem_id", None) == "gx-plot")
+    assert plot.value is None, "the plotting library would hold up the page"
+    events = CompareEvents(services)
+    assert [trace.name for trace in events.axes(Request()).data] == [""] * 2
+    list(events.run(Request(), "scripted", *VALUES))
+    assert events.axes(Request()) == gr.skip()
+
+
 def test_the_form_makes_the_request(services: FakeServices) -> None:
     list(CompareEvents(services).run(Request(), "scripted", *VALUES))
     (request,) = services.requests

@@ -8,8 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +17,7 @@ import pytest
 from gradio_client import Client
 
 import explorer
+from ui.served import wait_for
 
 ROOT = Path(explorer.__file__).parent.parent
 # As the package on a Space: it hands a function back that runs elsewhere.
@@ -62,19 +61,6 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert process.poll() is None, "the app ended"
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.headers.get_content_type() == "application/json":
-                    return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    raise AssertionError("the page did not come")
 
 
 def test_the_page_has_the_headers_of_a_space(space: tuple[str, Path]) -> None:

@@ -64,6 +64,7 @@ def made(**changed: Any) -> Any:
         ({"loop_copies": math.nan}, "min_copies from 2"),
         ({"loop_copies": "many"}, "min_copies from 2"),
         ({"loop_tokens": -4}, "fewest tokens"),
+        ({"loop_tokens": 2**63}, "min_tokens from 2 to 1,000,000,000"),
         ({"template": "none"}, "template"),
     ],
 )

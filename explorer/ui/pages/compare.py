@@ -34,6 +34,7 @@ REQUESTS = 64
 _SEND_SPECS = "(...values) => { values[3] = Explorer.begin().join('\\n'); return values; }"
 _STOPPING = "() => Explorer.stopping()"
 _SETTLED = "() => Explorer.settled()"
+_WHEN_QUIET = "() => Explorer.quiet()"
 _PRESS_RUN = "() => document.getElementById('gx-run').click()"
 
 
@@ -62,6 +63,11 @@ class CompareEvents:
                 yield parts.whole(), gr.skip(), gr.skip()
         except Exception as error:  # noqa: BLE001  # the outermost frame: shown, not raised
             yield error_line(error), gr.skip(), run_state("")
+
+    def axes(self, request: gr.Request) -> Any:
+        """The plot before the first token; a run that came before it has drawn its own."""
+        begun = self._services.latest_traces(session_of(request))
+        return gr.skip() if begun else lane_figure([])
 
     def stop(self, request: gr.Request) -> None:
         """End the tab's run; its generator then gives the last frame itself."""
@@ -95,7 +101,17 @@ def build(services: Services, models: ModelBar) -> None:
     form = build_form(services, partial(_build_exports, services))
     specs = services.presets()[DEFAULT_PRESET]
     stage = make_stage(services.catalog_json(), specs, elem_id="gx-stage")
-    plot = gr.Plot(lane_figure([]), show_label=False, container=False, elem_id="gx-plot")
+    plot = gr.Plot(None, show_label=False, container=False, elem_id="gx-plot")
+    # Loading the plotting library takes the browser as long as all else: the page comes first.
+    gr.on(
+        fn=events.axes,
+        outputs=plot,
+        js=_WHEN_QUIET,
+        queue=False,
+        show_progress="hidden",
+        api_name="axes",
+        api_visibility="private",
+    )
     _wire_run(events, models, form, [stage, plot, form.state])
     _wire_lanes(services, form, stage)
     wire_share(services.sharing, form, models)

@@ -106,7 +106,7 @@ def test_ten_times_the_tokens_cost_about_ten_times_the_work() -> None:
     assert cost(20_000) / cost(2_000) < 40
 
 
-@pytest.mark.parametrize("bad", [(0, 3, 48), (128, 1, 48), (128, 3, 1)])
+@pytest.mark.parametrize("bad", [(0, 3, 48), (128, 1, 48), (128, 3, 1), (128, 3, 2**63)])
 def test_thresholds_that_mean_nothing_are_refused(bad) -> None:
     with pytest.raises(ValueError, match="loop thresholds"):
         LoopThresholds(*bad)

@@ -71,3 +71,17 @@ def test_every_setting_is_listed_with_where_it_comes_from() -> None:
     assert rows["EXPLORER_PORT"].origin == "default"
     assert rows["EXPLORER_MODELS"].value == "smollm2-135m, tiny"
     assert all(f"| `{name}` |" in settings_table() for name in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("on", True), ("1", True), ("off", False), ("", False)]
+)
+def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
+    assert read_settings({"EXPLORER_MCP": text}).mcp is value
+    rows = {row.name: row.value for row in settings_rows({"EXPLORER_MCP": text})}
+    assert rows["EXPLORER_MCP"] == ("on" if value else "off")
+
+
+def test_a_switch_that_is_neither_is_named() -> None:
+    with pytest.raises(InvalidParams, match="EXPLORER_MCP=perhaps is neither on nor off"):
+        read_settings({"EXPLORER_MCP": "perhaps"})
