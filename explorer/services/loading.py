@@ -25,6 +25,7 @@ from explorer.services.devices import choose_device, room_for
 from explorer.services.model_cache import ModelFolder
 from explorer.services.model_memory import MemoryNeed, ModelSize, estimate_need
 from explorer.services.model_sources import Sources, find_model
+from explorer.services.settings import read_settings
 
 LOG = logging.getLogger("explorer")
 
@@ -76,6 +77,7 @@ def load_model(
     record = found.record
     origin = Origin(record.revision, record.digest, record.licence, record.source)
     handle = load_local(found.path, id=name, device=room.device, dtype=dtype, origin=origin)
+    handle.records = handle.records and read_settings().cuda_graphs
     LOG.info("%s is loaded from %s, %s on %s", name, found.path, handle.info.dtype, room.device)
     return handle
 

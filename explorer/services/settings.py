@@ -39,6 +39,7 @@ class Settings:
         max_upload_bytes: of one request and of a trace file.
         max_visitor_runs: of one visitor at once.
         mcp: answers assistants that speak the Model Context Protocol.
+        cuda_graphs: steps are recorded and replayed where a CUDA device is.
         on_space: serving as a Hugging Face Space.
     """
 
@@ -56,6 +57,7 @@ class Settings:
     max_upload_bytes: int = 64 * MIB
     max_visitor_runs: int = 8
     mcp: bool = False
+    cuda_graphs: bool = True
     on_space: bool = False
 
     @property
@@ -144,6 +146,12 @@ SETTINGS = (
         "EXPLORER_MCP",
         "whether assistants may call the app by the Model Context Protocol; needs the extra `mcp`",
     ),
+    Setting(
+        "cuda_graphs",
+        "EXPLORER_CUDA_GRAPHS",
+        "whether steps are recorded once and replayed where a CUDA device is; off, each is done"
+        " from Python",
+    ),
 )
 """All settings, in the order in which they are shown."""
 
@@ -211,7 +219,8 @@ def read_settings(environ: Mapping[str, str] | None = None, **chosen: str | int 
         models=models,
         cache=Path(cache).expanduser() if cache else user_cache_path("generation-explorer"),
         host=host,
-        mcp=_switch(env, "EXPLORER_MCP"),
+        mcp=_switch(env, "EXPLORER_MCP", default.mcp),
+        cuda_graphs=_switch(env, "EXPLORER_CUDA_GRAPHS", default.cuda_graphs),
         on_space=on_space,
         **numbers,  # type: ignore[arg-type]  # each is of its default's own type
     )
@@ -244,13 +253,15 @@ def settings_table() -> str:
     for setting in SETTINGS:
         usual = getattr(default, setting.field)
         shown = _IN_TABLE.get(setting.field)
+        if isinstance(usual, bool):
+            shown = "on" if usual else "off"
         shown = shown or (f"{usual:,}" if setting.public is not None else f"`{usual}`")
         public = "" if setting.public is None else f"{setting.public:,}"
         lines.append(f"| `{setting.variable}` | {shown} | {public} | {setting.limits} |")
     return "\n".join(lines)
 
 
-_IN_TABLE = {"cache": "the user's cache folder", "models": "see right", "mcp": "off"}
+_IN_TABLE = {"cache": "the user's cache folder", "models": "see right"}
 
 
 def _variable(field: str) -> str:
@@ -267,8 +278,10 @@ def _shown(settings: Settings, setting: Setting) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _switch(env: Mapping[str, str], variable: str) -> bool:
+def _switch(env: Mapping[str, str], variable: str, usual: bool) -> bool:
     text = env.get(variable, "").strip().lower()
+    if not text:
+        return usual
     if text not in _SWITCHES:
         raise InvalidParams(
             f"{variable}={env[variable]} is neither on nor off.", "Give on or off, or unset it."
@@ -277,7 +290,7 @@ def _switch(env: Mapping[str, str], variable: str) -> bool:
 
 
 _SWITCHES = dict.fromkeys(("1", "on", "true", "yes"), True)
-_SWITCHES |= dict.fromkeys(("", "0", "off", "false", "no"), False)
+_SWITCHES |= dict.fromkeys(("0", "off", "false", "no"), False)
 
 
 def _number(env: Mapping[str, str], setting: Setting, default: float) -> float:

@@ -85,3 +85,8 @@ def test_a_switch_is_on_or_off(text: str, value: bool) -> None:
 def test_a_switch_that_is_neither_is_named() -> None:
     with pytest.raises(InvalidParams, match="EXPLORER_MCP=perhaps is neither on nor off"):
         read_settings({"EXPLORER_MCP": "perhaps"})
+
+
+def test_cuda_graphs_are_on_until_they_are_switched_off() -> None:
+    assert read_settings({}).cuda_graphs
+    assert not read_settings({"EXPLORER_CUDA_GRAPHS": "off"}).cuda_graphs
