@@ -14,7 +14,7 @@ from explorer.ui.boundary import guarded
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.model_bar import ModelBar
 from explorer.ui.pages import compare, labs, latent, loops, maps, score, traces
-from explorer.ui.security import BodyLimit, SecurityHeaders
+from explorer.ui.security import BodyLimit, SecurityHeaders, WordsForFailures
 from explorer.ui.theme import make_theme
 
 # Visitors that may wait at once; the next one is told that the queue is full.
@@ -112,6 +112,7 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "app_kwargs": {
             "middleware": [
                 Middleware(SecurityHeaders, on_space=settings.on_space),
+                Middleware(WordsForFailures),
                 Middleware(BodyLimit, most=settings.max_upload_bytes + ENVELOPE_BYTES),
             ]
         },

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import gradio as gr
 from gradio.events import api
 
+from explorer.services.labs.desk import LabDesk
+from explorer.services.labs.for_programs import lab_steps
 from explorer.services.limits import Limits
 from explorer.ui import incoming
 from explorer.ui.boundary import guarded
@@ -19,6 +21,14 @@ class ApiServices(Protocol):
     @property
     def limits(self) -> Limits:
         """What a visitor may ask for; a program's session counts as one."""
+
+    @property
+    def default_model(self) -> str:
+        """The app's own model."""
+
+    @property
+    def labs(self) -> LabDesk:
+        """Where labs run."""
 
     def catalog_json(self) -> list[dict[str, object]]:
         """Every decoding method."""
@@ -91,6 +101,34 @@ class Endpoints:
                 incoming.text(text, "'text'"), incoming.text(model, "'model'")
             )
 
+    def lab(
+        self,
+        lab: str,
+        model: str = "",
+        params: dict[str, Any] | None = None,
+        seed: int = 0,
+        request: gr.Request | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Run a lab, a paper as an experiment: its results and whether its claims hold.
+
+        While it runs it tells {"lab", "said", "fraction"}. Most take a minute or two.
+
+        Args:
+            lab: its name, such as "watermarks"; a wrong one is answered with the nearest.
+            model: name of a model; empty for the app's own.
+            params: values by name; those left out are as usual.
+            seed: decides every draw.
+            request: whose call it is; Gradio fills it in.
+        """
+        with self._services.limits.runs.one(_session_of(request)):
+            yield from lab_steps(
+                self._services.labs,
+                incoming.text(lab, "'lab'"),
+                incoming.text(model, "'model'") or self._services.default_model,
+                {} if params is None else params,
+                incoming.whole(seed, "'seed'", "any from 0 on"),
+            )
+
 
 def _session_of(request: gr.Request | None) -> str:
     """Whose run it is; Gradio hands a request over where a program called."""
@@ -98,8 +136,9 @@ def _session_of(request: gr.Request | None) -> str:
 
 
 def add_endpoints(services: ApiServices) -> None:
-    """Declare /decoders, /compare and /score inside the current Blocks."""
+    """Declare /decoders, /compare, /score and /lab inside the current Blocks."""
     endpoints = Endpoints(services)
     api(guarded(endpoints.decoders), api_name="decoders", queue=False)
     api(guarded(endpoints.compare), api_name="compare")
     api(guarded(endpoints.score), api_name="score")
+    api(guarded(endpoints.lab), api_name="lab")

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from explorer.ui.boundary import describe_failure
+from explorer.ui.incoming import shown
+
+log = logging.getLogger("explorer.ui")
+
+_UNREADABLE = "This request cannot be read. Programs call the app by gradio_client."
+_OF_NAMES = (errno.EINVAL, errno.ENAMETOOLONG)
+"""Errors of the system that a path of a request brings about, and not the machine."""
 
 _POLICY = (
     ("default-src", "'self'"),
@@ -64,6 +76,49 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class WordsForFailures:
+    """Middleware that answers in words where Gradio fails over a request.
+
+    What the app's own functions raise has become words before; what comes here is how Gradio reads
+    requests. Left alone it would be answered outside of all middleware, without any header. Where
+    Gradio answers with 500 itself, a function has refused something, and said why.
+
+    Args:
+        app: the application behind it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answered = False
+
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            if message.get("status") == 500:
+                message = {**message, "status": 400}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001  # the outermost frame: nothing may be sent raw
+            if answered:
+                # Too late for words: the stream ends, and is not torn.
+                log.info("an answer ended early: %s", shown(error))
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            log.info("a request could not be read: %s", shown(error))
+            words, status = _UNREADABLE, 400
+            if isinstance(error, OSError) and error.errno not in _OF_NAMES:
+                words, status = str(describe_failure(error)), 500
+            await PlainTextResponse(words, status_code=status)(scope, receive, send)
 
 
 class BodyLimit:

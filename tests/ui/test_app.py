@@ -53,7 +53,7 @@ def endpoints(app: gr.Blocks) -> dict[str, Any]:
 
 def test_it_builds_with_its_public_endpoints(app: gr.Blocks) -> None:
     public = {n for n, fn in endpoints(app).items() if fn.api_visibility == "public"}
-    assert public == {"compare", "score", "decoders"}
+    assert public == {"compare", "score", "lab", "decoders"}
 
 
 def test_stop_does_not_wait_in_the_queue(app: gr.Blocks) -> None:

@@ -67,7 +67,7 @@ def say(url: str, tool: str, **arguments: Any) -> tuple[bool, str]:
 def test_the_public_functions_are_tools_and_say_what_they_take(address: tuple[str, Path]) -> None:
     listed = visit(address[0], lambda client: client.list_tools()).tools
     tools = {tool.name: tool for tool in listed}
-    assert set(tools) == {"compare", "score", "decoders"}
+    assert set(tools) == {"compare", "score", "lab", "decoders"}
     for tool in tools.values():
         assert len(tool.description) > 40
         assert all(entry["description"] for entry in tool.inputSchema["properties"].values())
@@ -97,6 +97,9 @@ def test_every_tool_answers_in_json(address: tuple[str, Path]) -> None:
         ("compare", {"model": "/etc"}, "'/etc' is not offered here"),
         ("compare", {"decoders": "greedy"}, "not of type 'array'"),
         ("compare", {"request": {}}, "'request' is no argument"),
+        ("lab", {"lab": "watermark"}, "watermarks"),
+        ("lab", {"lab": "watermarks", "model": "/etc"}, "'/etc' is not offered here"),
+        ("lab", {"lab": "best_of_n", "params": {"n": "many"}}, "best_of_n"),
         ("score", {"text": "a" * 301}, "301 characters"),
         ("score", {"text": "a", "model": "/etc"}, "'/etc' is not offered here"),
         ("open_page", {}, "no tool 'open_page'"),

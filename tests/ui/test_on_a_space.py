@@ -75,13 +75,13 @@ def test_the_page_has_the_headers_of_a_space(space: tuple[str, Path]) -> None:
     assert "camera=()" in headers["permissions-policy"]
 
 
-def test_the_gpu_function_is_declared_and_programs_see_three_endpoints(
+def test_the_gpu_function_is_declared_and_programs_see_four_endpoints(
     space: tuple[str, Path],
 ) -> None:
     assert "decorated gpu_columns" in space[1].read_text()
     with urllib.request.urlopen(space[0] + "gradio_api/info", timeout=30) as answer:
         named = json.loads(answer.read())["named_endpoints"]
-    assert set(named) == {"/compare", "/score", "/decoders"}
+    assert set(named) == {"/compare", "/score", "/lab", "/decoders"}
     assert "request" not in {p["parameter_name"] for p in named["/compare"]["parameters"]}
 
 
