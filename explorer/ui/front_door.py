@@ -1,6 +1,6 @@
 """Answers at once while the page is made: a small page that becomes the real one by itself.
 
-Importing torch, transformers and Gradio takes most of the start. Nothing of them is imported here.
+Importing Gradio and building the page takes most of the start. Nothing of it is imported here.
 """
 
 from __future__ import annotations
