@@ -89,7 +89,7 @@ class RecordedRun(Lockstep):
             return
         last = self.request.max_new_tokens
         wanted = min(last, 1 if step == 0 else step + 2 * self._together)
-        while self._launched < wanted:
+        while self._launched < wanted and self.step.has_room:
             count = min(self._together if self._launched else 1, last - self._launched)
             for i in range(count):
                 self.step.choose()
