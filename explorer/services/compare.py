@@ -314,7 +314,9 @@ class Services:
         name = model or self.default_model
         handle, top = self.models.get(name), min(DEFAULT_TOP, self.limits.top)
         with self._slots:
-            return to_entry(score(handle, text, top=top))
+            trace = score(handle, text, top=top)
+        give_back()  # a program closes no tab
+        return to_entry(trace)
 
     def token_stages(
         self, session: str, lane: int, index: int, token_id: int, order: tuple[int, ...] = ()

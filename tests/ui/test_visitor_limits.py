@@ -135,6 +135,11 @@ def test_score_of_programs(services: Services) -> None:
         score("ab", "/etc", request=Request())
 
 
+def test_lab_of_programs(services: Services) -> None:
+    with pytest.raises(ExplorerError, match="not offered here"):
+        list(Endpoints(services).lab("watermarks", "/etc", request=Request()))
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -215,6 +220,8 @@ def test_one_visitor_has_one_run_wherever_it_was_begun() -> None:
     assert words in words_of(bridge_says(services.scores, ask="score", model="m", text="a"))
     with pytest.raises(ExplorerError, match=words):
         Endpoints(services).score("ab", request=Request())
+    with pytest.raises(ExplorerError, match=words):
+        list(Endpoints(services).lab("watermarks", request=Request()))
     lab = {"ask": "run", "lab": "watermarks", "model": "scripted", "seed": 0}
     assert words in words_of(bridge_says(services.labs, **lab))
     # Another visitor is not held up, and this one goes on once the run has ended.
