@@ -72,8 +72,8 @@ def test_frames_come_at_most_ten_times_a_second() -> None:
 
 def test_a_beam_tells_the_page_to_forget_what_it_no_longer_means(monkeypatch) -> None:
     # Slower than the page looks, so that it sees every change of mind.
-    monkeypatch.setattr(live, "FRAME_S", 0.0)
-    services = services_with(ScriptedModel(hashed_script(VOCAB, end=-9)))
+    monkeypatch.setattr(live, "FRAME_S", 0.002)
+    services = services_with(ScriptedModel(hashed_script(VOCAB, end=-9), delay_s=0.02))
     *_, last = services.run("tab", request("beam:width=4", max_new_tokens=40))
     shown: list[int] = []
     for entry in lines(last.ndjson):

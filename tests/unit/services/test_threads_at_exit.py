@@ -30,4 +30,4 @@ def test_a_process_that_ends_ends_its_work_first() -> None:
         [sys.executable, "-c", WORKING], capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["told"] * 4
+    assert done.stdout.count("told") == 4
