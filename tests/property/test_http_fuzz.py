@@ -144,7 +144,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (folder / "canary" / "config.json").write_text(SECRET)
     with serving(folder, **TIGHT) as (url, _):
         bare = Server(url.split("/")[2], folder)
-        with urlopen(f"{url.rstrip('/')}/config") as whole:  # of which `ask` would read the beginning
+        with urlopen(
+            f"{url.rstrip('/')}/config"
+        ) as whole:  # of which `ask` would read the beginning
             functions = json.load(whole)["dependencies"]
         names = tuple(entry["api_name"] for entry in functions if entry["api_name"])
         yield Server(bare.host, folder, len(functions), names)
