@@ -19,6 +19,7 @@ from explorer.decoders.spec import parse
 
 VOCAB = 6000
 ON_DEVICE = sorted(name for name in CATALOG if CATALOG[name].on_device)
+CHOOSERS = [name for name in ON_DEVICE if CATALOG[name].kind == "chooser"]
 PROCESSORS = [name for name in ON_DEVICE if CATALOG[name].kind == "processor"]
 
 
@@ -70,7 +71,7 @@ def test_it_asks_no_tensor_for_its_value(name: str) -> None:
             assert process(logits, view_of(logits)).shape == logits.shape
 
 
-@pytest.mark.parametrize("name", ["greedy", "ancestral"])
+@pytest.mark.parametrize("name", CHOOSERS)
 def test_a_chooser_asks_no_tensor_for_its_value(name: str) -> None:
     decoder = cast(Decoder, parse(f"nucleus:p=0.9+{name}").build())
     with FakeTensorMode() as mode, recorded():
